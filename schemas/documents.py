@@ -1,0 +1,31 @@
+"""The JSON Schema of every message, generated from the models: the one definition in code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from schemas.catalogue import ModelEntry
+from schemas.context import ContextEvent
+from schemas.decision import Decision, FailedGeneration
+from schemas.halt import Halt
+from schemas.policy import Policy
+from schemas.route import Tag
+from schemas.status import ModelStatus
+
+MESSAGES: dict[str, type[BaseModel]] = {
+    "context": ContextEvent,
+    "decision": Decision,
+    "failed": FailedGeneration,
+    "halt": Halt,
+    "model": ModelEntry,
+    "model-status": ModelStatus,
+    "policy": Policy,
+    "route": Tag,
+}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Name of the message to its JSON Schema."""
+    return {name: model.model_json_schema() for name, model in MESSAGES.items()}

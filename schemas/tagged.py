@@ -1,0 +1,78 @@
+"""The hop from the router to a model: a context's bytes, unchanged, with the tag beside them."""
+
+from __future__ import annotations
+
+from schemas import headers as names
+from schemas.canonical import digest, parse_rfc3339, rfc3339
+from schemas.context import read_event
+from schemas.decision import FailedGeneration, failed_header
+from schemas.origin import run_id_of
+from schemas.question import Question, sender_key
+from schemas.record import Output, Record
+from schemas.refusal import DeadLettered, Reason
+from schemas.route import Route, Tag
+from schemas.source import Source
+from schemas.topic import is_replay, model_topic
+
+
+def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) -> Tag:
+    """The tag of a question that was routed at this moment; `chosen` is the model whose fallback chain counts."""
+    return Tag(
+        **{name: getattr(route, name) for name in Route.model_fields},
+        chosen=chosen,
+        received_at=rfc3339(question.received_at_ms),
+        as_of=rfc3339(question.as_of_ms),
+        valid_until=rfc3339(question.valid_until_ms),
+        routed_at=rfc3339(routed_at_ms),
+        horizon_s=question.horizon_s,
+    )
+
+
+def tagged_output(
+    record: Record, question: Question, model: str, tag: Tag, failed: tuple[FailedGeneration, ...] = ()
+) -> Output:
+    """The record of `contexts.<model>`; `record` is what is being handled, from the router's topic or a model's."""
+    replay = is_replay(question.src.topic)
+    own = (
+        (names.SRC, str(question.src).encode()),
+        (names.CONTEXT_ID, question.context_id.encode()),
+        (names.ROUTE, tag.to_bytes()),
+        (names.CONTENT_TYPE, names.JSON_CONTENT),
+        (names.SCHEMA, names.CONTEXT_SCHEMA),
+    )
+    trail = ((names.FAILED, failed_header(failed)),) if failed else ()
+    headers = own + trail + names.passed_on(record.headers, replay)
+    return Output(model_topic(model, replay=replay), question.key, record.value, headers)
+
+
+def source_of(record: Record) -> Source:
+    """The context that a tagged record asks about; ValueError where its `src` header names none."""
+    return Source.parse(names.header_text(record.headers, names.SRC) or "")
+
+
+def question_from_tag(record: Record) -> tuple[Question, Tag]:
+    """The question in a record of `contexts.<model>`, exactly as the router resolved it; no clock is asked.
+
+    Raises DeadLettered where the tag is missing or broken (only somebody else's record can be so), or where the
+    bytes no longer read as a question.
+    """
+    try:
+        src = source_of(record)
+        tag = Tag.from_bytes(names.header(record.headers, names.ROUTE) or b"")
+        times = [parse_rfc3339(text) for text in (tag.received_at, tag.as_of, tag.valid_until)]
+    except ValueError as error:
+        raise DeadLettered(Reason.UNDECIDABLE, f"its headers are not the router's: {error}") from None
+    event = read_event(record.value, times[0])
+    question = Question(
+        event=event,
+        src=src,
+        run_id=run_id_of(record),
+        context_id=names.header_text(record.headers, names.CONTEXT_ID) or f"{src}@{times[0]}",
+        content_digest=digest(record.value),
+        key=record.key or sender_key(event.bot_id, event.symbol),
+        received_at_ms=times[0],
+        as_of_ms=times[1],
+        valid_until_ms=times[2],
+        horizon_s=tag.horizon_s,
+    )
+    return question, tag
