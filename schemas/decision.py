@@ -11,7 +11,7 @@ from schemas import headers as names
 from schemas.action import Action as Action
 from schemas.question import sender_key
 from schemas.record import Output, Record
-from schemas.route import Moment, Ms, Name, Route, Sentence
+from schemas.route import MomentText, Ms, Name, Route, Sentence
 from schemas.size import (
     CLAMPS_MAX,
     DETAIL_CHARACTERS_MAX,
@@ -188,9 +188,9 @@ class Decision(_Message):
     route: Route
     clamps: Annotated[tuple[Clamp, ...], Field(max_length=CLAMPS_MAX)] = ()
     reason: Detail | None = None
-    as_of: Moment | None
-    decided_at: Moment
-    valid_until: Moment | None
+    as_of: MomentText | None
+    decided_at: MomentText
+    valid_until: MomentText | None
     price_ref: Finite | None = None
     timings_ms: Timings = Timings()
     tokens: Tokens = Tokens()

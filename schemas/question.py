@@ -42,6 +42,10 @@ class Question:
         """About what."""
         return self.event.symbol
 
+    def is_over(self, now_ms: int) -> bool:
+        """Whether its time has passed: from `valid_until` on nothing that acts may go out."""
+        return now_ms >= self.valid_until_ms
+
     @property
     def decision_id(self) -> str:
         """The id of its decision: the same whenever and wherever it is computed."""

@@ -39,7 +39,7 @@ def _clipped_sentence(value: object) -> object:
 Name = Annotated[str, BeforeValidator(_clipped_name), Field(max_length=NAME_CHARACTERS_MAX)]
 Sentence = Annotated[str, BeforeValidator(_clipped_sentence), Field(max_length=RATIONALE_CHARACTERS_MAX)]
 Ms = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Moment = Annotated[str, Field(max_length=40)]
+MomentText = Annotated[str, Field(max_length=40)]
 
 
 class Candidate(BaseModel):
@@ -90,10 +90,10 @@ class Tag(Route):
     """
 
     chosen: Name
-    received_at: Moment
-    as_of: Moment
-    valid_until: Moment
-    routed_at: Moment
+    received_at: MomentText
+    as_of: MomentText
+    valid_until: MomentText
+    routed_at: MomentText
     horizon_s: int
 
     @property

@@ -1,0 +1,96 @@
+"""What the rules see of a market: four facts and the numbers behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from schemas.market import YEAR_MS, Candle, MarketContext
+from schemas.policy import Thresholds
+from schemas.route import Feature
+
+# Fewer returns, or earlier volumes, than this say nothing about what is usual.
+SAMPLES_MIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Facts are True, False, or None where the context does not say; `volatility` is an annualised fraction."""
+
+    has_position: bool | None = None
+    high_volume: bool | None = None
+    volatility_high: bool | None = None
+    sentiment_clear: bool | None = None
+    volume_ratio: float | None = None
+    volatility: float | None = None
+    sentiment: float | None = None
+
+    def holds(self, name: str) -> bool:
+        """Whether this fact is known and true: an unknown one never makes a rule match."""
+        return getattr(self, name) is True
+
+    def as_route(self) -> dict[str, Feature | None]:
+        """The features as a decision's route shows them, unknown facts named so."""
+        return {
+            "has_position": _named(self.has_position),
+            "high_volume": _named(self.high_volume),
+            "volatility_high": _named(self.volatility_high),
+            "sentiment_clear": _named(self.sentiment_clear),
+            "volume_ratio": self.volume_ratio,
+            "volatility": self.volatility,
+            "sentiment": self.sentiment,
+        }
+
+
+def compute_features(context: MarketContext, thresholds: Thresholds) -> Features:
+    """The features of a context: from its known keys or, where they are missing, from its candles.
+
+    `volume` alone decides nothing: without a ratio or candles nobody knows whether it is high.
+    """
+    bars = context.candles[-(thresholds.recent_bars + 1) :]
+    ratio = _volume_ratio(bars) if context.volume_ratio is None else context.volume_ratio
+    volatility = _volatility(bars, context.interval_ms) if context.volatility is None else context.volatility
+    sentiment = context.sentiment
+    return Features(
+        has_position=context.holds,
+        high_volume=None if ratio is None else ratio >= thresholds.high_volume_ratio,
+        volatility_high=None if volatility is None else volatility >= thresholds.high_volatility,
+        sentiment_clear=None if sentiment is None else abs(sentiment) >= thresholds.clear_sentiment,
+        volume_ratio=_rounded(ratio),
+        volatility=_rounded(volatility),
+        sentiment=sentiment,
+    )
+
+
+def _volume_ratio(bars: Sequence[Candle]) -> float | None:
+    """The last bar's volume over the mean of those before it; None where that mean is unknown or 0."""
+    if len(bars) <= SAMPLES_MIN:
+        return None
+    usual = sum(bar.v for bar in bars[:-1]) / (len(bars) - 1)
+    return _finite(bars[-1].v / usual) if usual > 0 else None
+
+
+def _volatility(bars: Sequence[Candle], interval_ms: int | None) -> float | None:
+    """The deviation of log returns between neighbouring bars, annualised: a gap says nothing about one interval."""
+    if interval_ms is None:
+        return None
+    returns = [math.log(b.c) - math.log(a.c) for a, b in pairwise(bars) if b.t - a.t == interval_ms]
+    if len(returns) < SAMPLES_MIN:
+        return None
+    mean = sum(returns) / len(returns)
+    variance = sum((one - mean) ** 2 for one in returns) / (len(returns) - 1)
+    return _finite(math.sqrt(variance * YEAR_MS / interval_ms))
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 6)
+
+
+def _named(fact: bool | None) -> Feature:
+    return "unknown" if fact is None else fact
