@@ -1,6 +1,6 @@
 """Makes Kafka's jars ready for use: checks them, formats an empty node to copy, and archives its loaded classes.
 
-Part of `make setup`, once. With the archive a node is up in 1.3 s instead of 2.3 s (measured on two cores), and it needs
+Part of `make setup`, once. With the archive a node is up in 1.3 s instead of 2.3 s (measured on two cores), and needs
 60 MB less.
 """
 
@@ -27,7 +27,7 @@ START_S_MAX = 60.0
 
 def check_jars(libs: Path, listed: str) -> None:
     """Nothing, if the jars are those of the list, by digest. Raises MachineError naming the ones that are not."""
-    wanted = dict(reversed(line.split()) for line in listed.splitlines())
+    wanted = {name: digest for digest, name in (line.split() for line in listed.splitlines())}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in libs.glob("*.jar")}
     wrong = sorted(name for name, _ in set(wanted.items()) ^ set(found.items()))
     if wrong:

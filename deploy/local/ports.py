@@ -68,7 +68,7 @@ def is_free(port: int) -> bool:
 
 
 def check_free(wanted: Mapping[int, tuple[str, str]]) -> None:
-    """Nothing, if every port (to: user, variable that moves it) is free. Raises PortTakenError naming all that are not."""
+    """Nothing, if every port (to: user, variable that moves it) is free. Raises PortTakenError naming the others."""
     taken = [
         f"port {port} ({user}) is taken: set {variable} to another, for example {variable}={free_port()}"
         for port, (user, variable) in wanted.items()
