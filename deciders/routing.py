@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from deciders.features import Features
 from schemas.policy import Policy
@@ -77,7 +78,7 @@ def next_model(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> st
     """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false."""
     if not question.event.fallback:
         return None
-    tried = {attempt.model for attempt in tag.attempts}
+    tried = {attempt.model for attempt in tag.route.attempts}
     chain = (tag.chosen, *policy.chain(tag.chosen))
     return next((name for name in chain if name in fleet.running and name not in tried), None)
 
@@ -113,4 +114,10 @@ def _detour(chosen: str, model: str | None, fallback: bool) -> str:
 
 
 def _candidates(names: tuple[str, ...], fleet: Fleet) -> tuple[Candidate, ...]:
-    return tuple(Candidate(model=name, state=fleet.state(name)) for name in names[:CANDIDATES_MAX])
+    return _known_candidates(names[:CANDIDATES_MAX], tuple(fleet.state(name) for name in names[:CANDIDATES_MAX]))
+
+
+@lru_cache(maxsize=256)
+def _known_candidates(names: tuple[str, ...], states: tuple[HealthState, ...]) -> tuple[Candidate, ...]:
+    # Remembered, because a fleet has few states and every context asks for them.
+    return tuple(Candidate(model=name, state=state) for name, state in zip(names, states, strict=True))

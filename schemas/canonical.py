@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
@@ -24,8 +25,14 @@ def digest(data: bytes) -> str:
 
 def rfc3339(epoch_ms: int) -> str:
     """An instant as `2026-01-31T12:00:00.000Z`: UTC, milliseconds. OverflowError outside the years 1 to 9999."""
-    moment = _EPOCH + timedelta(milliseconds=epoch_ms)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    second, ms = divmod(epoch_ms, 1000)
+    return f"{_to_the_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(epoch_s: int) -> str:
+    # Remembered, because the moments of live contexts lie within the same few seconds.
+    return (_EPOCH + timedelta(seconds=epoch_s)).replace(tzinfo=None).isoformat()
 
 
 def parse_rfc3339(text: str) -> int:

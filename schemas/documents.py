@@ -11,7 +11,7 @@ from schemas.context import ContextEvent
 from schemas.decision import Decision, FailedGeneration
 from schemas.halt import Halt
 from schemas.policy import Policy
-from schemas.route import Tag
+from schemas.route import TagMessage
 from schemas.status import ModelStatus
 
 MESSAGES: dict[str, type[BaseModel]] = {
@@ -22,7 +22,7 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "model": ModelEntry,
     "model-status": ModelStatus,
     "policy": Policy,
-    "route": Tag,
+    "route": TagMessage,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, ValidationError, model_validator
@@ -89,18 +90,22 @@ class Policy(_Table):
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     models: dict[ModelName, ModelPolicy] = {}
-    _digest: str = PrivateAttr(default="")
+    _text: str = PrivateAttr(default="")
     _restricted: tuple[str, ...] | None = PrivateAttr(default=None)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The sha256 of the file's text."""
-        return self._digest
+        return digest(self._text.encode("utf-8"))
 
-    @property
+    @cached_property
     def restricted(self) -> tuple[str, ...] | None:
         """The only models that run, where this policy was restricted to them."""
         return self._restricted
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[str, ...]]:
+        return {name: self._chain(name) for name in self.names}
 
     @classmethod
     def from_toml(cls, text: str) -> Policy:
@@ -112,7 +117,7 @@ class Policy(_Table):
         except tomllib.TOMLDecodeError as error:
             raise PolicyError(f"policy: is no TOML: {error}") from None
         policy = cls._checked(table)
-        policy._digest = digest(text.encode("utf-8"))
+        policy._text = text
         return policy
 
     @classmethod
@@ -134,9 +139,13 @@ class Policy(_Table):
 
     def chain(self, model: str) -> tuple[str, ...]:
         """Whom to ask, in this order, when `model` cannot be; without a chain of its own, the default."""
+        known = self._chains.get(model)
+        return self._chain(model) if known is None else known
+
+    def _chain(self, model: str) -> tuple[str, ...]:
         chain = self.fallback.get(model, (self.default,))
-        if self._restricted is not None:
-            chain = (*(name for name in chain if name in self._restricted), self.default)
+        if self.restricted is not None:
+            chain = (*(name for name in chain if name in self.restricted), self.default)
         return tuple(dict.fromkeys(name for name in chain if name != model))
 
     def of(self, model: str) -> ModelPolicy:
@@ -154,8 +163,9 @@ class Policy(_Table):
             return self
         default = self.default if self.default in models else models[0]
         kept = tuple(rule for rule in self.rules if rule.model in models)
-        policy = self.model_copy(update={"default": default, "rules": kept})
-        policy._restricted = models
+        # Built anew, not copied: what a copy remembers would be the unrestricted policy's.
+        policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept})
+        policy._text, policy._restricted = self._text, models
         return policy
 
 

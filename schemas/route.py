@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from schemas.canonical import parse_rfc3339, rfc3339
 from schemas.halt import Halt
 from schemas.size import ATTEMPTS_MAX, CANDIDATES_MAX, NAME_CHARACTERS_MAX, RATIONALE_CHARACTERS_MAX, clip
 from schemas.status import HealthState
@@ -28,15 +31,11 @@ AttemptOutcome = Literal[
 ]
 
 
-def _clipped_name(value: object) -> object:
-    return clip(value, NAME_CHARACTERS_MAX) if isinstance(value, str) else value
-
-
 def _clipped_sentence(value: object) -> object:
     return clip(value, RATIONALE_CHARACTERS_MAX) if isinstance(value, str) else value
 
 
-Name = Annotated[str, BeforeValidator(_clipped_name), Field(max_length=NAME_CHARACTERS_MAX)]
+Name = Annotated[str, Field(max_length=NAME_CHARACTERS_MAX)]
 Sentence = Annotated[str, BeforeValidator(_clipped_sentence), Field(max_length=RATIONALE_CHARACTERS_MAX)]
 Ms = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 MomentText = Annotated[str, Field(max_length=40)]
@@ -83,11 +82,8 @@ class Route(BaseModel):
         return self.model_copy(update={"attempts": (*self.attempts, attempt)[-ATTEMPTS_MAX:]})
 
 
-class Tag(Route):
-    """The `route` header (`route/1`): the route so far, and the times that Kafka does not pass on.
-
-    `chosen` is the model whose fallback chain counts, whichever model the context has been handed to since.
-    """
+class TagMessage(Route):
+    """The tag as it is written (`route/1`): the fields of the route, and beside them the tag's own."""
 
     chosen: Name
     received_at: MomentText
@@ -96,23 +92,49 @@ class Tag(Route):
     routed_at: MomentText
     horizon_s: int
 
-    @property
-    def route(self) -> Route:
-        """The route alone, as a decision carries it."""
-        return Route.model_construct(**{name: getattr(self, name) for name in Route.model_fields})
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The `route` header: the route so far, and the times that Kafka does not pass on, here in epoch ms.
+
+    `chosen` is the model whose fallback chain counts, whichever model the context has been handed to since.
+    """
+
+    route: Route
+    chosen: str
+    received_at_ms: int
+    as_of_ms: int
+    valid_until_ms: int
+    routed_at_ms: int
+    horizon_s: int
 
     def with_route(self, route: Route) -> Tag:
         """The same tag about a route that has gone on."""
-        return self.model_copy(update={name: getattr(route, name) for name in Route.model_fields})
+        return replace(self, route=route)
 
     def to_bytes(self) -> bytes:
-        """The header's value."""
-        return _TAG.dump_json(self)
+        """The header's value: the route's JSON with the tag's own fields added, so that the route is written once."""
+        own = (
+            f',"chosen":{json.dumps(self.chosen)},"received_at":"{rfc3339(self.received_at_ms)}"'
+            f',"as_of":"{rfc3339(self.as_of_ms)}","valid_until":"{rfc3339(self.valid_until_ms)}"'
+            f',"routed_at":"{rfc3339(self.routed_at_ms)}","horizon_s":{self.horizon_s}}}'
+        )
+        return _ROUTE.dump_json(self.route)[:-1] + own.encode()
 
     @classmethod
     def from_bytes(cls, value: bytes) -> Tag:
         """The tag in a header's value; ValueError for anything else."""
-        return _TAG.validate_json(value)
+        read = _TAG.validate_json(value)
+        return cls(
+            route=Route(**{name: getattr(read, name) for name in Route.model_fields}),
+            chosen=read.chosen,
+            received_at_ms=parse_rfc3339(read.received_at),
+            as_of_ms=parse_rfc3339(read.as_of),
+            valid_until_ms=parse_rfc3339(read.valid_until),
+            routed_at_ms=parse_rfc3339(read.routed_at),
+            horizon_s=read.horizon_s,
+        )
 
 
-_TAG: Final = TypeAdapter(Tag)
+_ROUTE: Final = TypeAdapter(Route)
+_TAG: Final = TypeAdapter(TagMessage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas import headers as names
-from schemas.canonical import digest, parse_rfc3339, rfc3339
+from schemas.canonical import digest
 from schemas.context import read_event
 from schemas.decision import FailedGeneration, failed_header
 from schemas.origin import run_id_of
@@ -18,12 +18,12 @@ from schemas.topic import is_replay, model_topic
 def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) -> Tag:
     """The tag of a question that was routed at this moment; `chosen` is the model whose fallback chain counts."""
     return Tag(
-        **{name: getattr(route, name) for name in Route.model_fields},
+        route=route,
         chosen=chosen,
-        received_at=rfc3339(question.received_at_ms),
-        as_of=rfc3339(question.as_of_ms),
-        valid_until=rfc3339(question.valid_until_ms),
-        routed_at=rfc3339(routed_at_ms),
+        received_at_ms=question.received_at_ms,
+        as_of_ms=question.as_of_ms,
+        valid_until_ms=question.valid_until_ms,
+        routed_at_ms=routed_at_ms,
         horizon_s=question.horizon_s,
     )
 
@@ -59,20 +59,19 @@ def question_from_tag(record: Record) -> tuple[Question, Tag]:
     try:
         src = source_of(record)
         tag = Tag.from_bytes(names.header(record.headers, names.ROUTE) or b"")
-        times = [parse_rfc3339(text) for text in (tag.received_at, tag.as_of, tag.valid_until)]
     except ValueError as error:
         raise DeadLettered(Reason.UNDECIDABLE, f"its headers are not the router's: {error}") from None
-    event = read_event(record.value, times[0])
+    event = read_event(record.value, tag.received_at_ms)
     question = Question(
         event=event,
         src=src,
         run_id=run_id_of(record),
-        context_id=names.header_text(record.headers, names.CONTEXT_ID) or f"{src}@{times[0]}",
+        context_id=names.header_text(record.headers, names.CONTEXT_ID) or f"{src}@{tag.received_at_ms}",
         content_digest=digest(record.value),
         key=record.key or sender_key(event.bot_id, event.symbol),
-        received_at_ms=times[0],
-        as_of_ms=times[1],
-        valid_until_ms=times[2],
+        received_at_ms=tag.received_at_ms,
+        as_of_ms=tag.as_of_ms,
+        valid_until_ms=tag.valid_until_ms,
         horizon_s=tag.horizon_s,
     )
     return question, tag
