@@ -19,6 +19,7 @@ AHEAD_MS_MAX: Final = 5_000  # how far a bot's clock may run before the log's
 NUMBER_MAX: Final = 1e308
 FIELD_CHARACTERS_MAX: Final = 160
 
+UNKNOWN_FIELD: Final = "is an unknown field"
 _FINITE: Final = "must be a finite number, not NaN or infinity"
 _RULES: Final = {
     "missing": "is required",
@@ -42,7 +43,7 @@ _RULES: Final = {
     "too_long": "must have at most {max_length} entries",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
-    "extra_forbidden": "is an unknown field",
+    "extra_forbidden": UNKNOWN_FIELD,
     "value_error": "{error}",
 }
 _HINTS: Final = {

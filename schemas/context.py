@@ -9,12 +9,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, Vali
 from pydantic_core import from_json
 
 from schemas.action import Action
-from schemas.broken_rule import BrokenRule, content_flaw, time_flaw, validation_flaw
+from schemas.broken_rule import (
+    FIELD_CHARACTERS_MAX,
+    UNKNOWN_FIELD,
+    BrokenRule,
+    content_flaw,
+    time_flaw,
+    validation_flaw,
+)
 from schemas.market import Instant, MarketContext, instant_ms
 from schemas.origin import origin_of
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Envelope, Reason, Rejected
-from schemas.size import KEY_BYTES_MAX, VALUE_BYTES_MAX
+from schemas.size import KEY_BYTES_MAX, VALUE_BYTES_MAX, clip
 
 BOT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 SYMBOL: Final = re.compile(r"[A-Za-z0-9._/:-]{1,64}", re.ASCII)
@@ -32,6 +39,7 @@ def _only_text(value: object) -> object:
 
 
 TextInstant = Annotated[int, BeforeValidator(_only_text), WithJsonSchema({"type": "string", "format": "date-time"})]
+Actions = Annotated[tuple[Annotated[Action, Strict(False)], ...], Strict(False), Field(fail_fast=True)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 
 
@@ -41,7 +49,7 @@ class RiskLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     max_position_pct: Fraction | None = None
-    allowed_actions: Annotated[tuple[Annotated[Action, Strict(False)], ...], Strict(False)] | None = None
+    allowed_actions: Actions | None = None
     min_confidence: Fraction | None = None
     require_stop: bool | None = None
 
@@ -74,6 +82,7 @@ class ContextEvent(BaseModel):
 
 
 NO_LIMITS: Final = RiskLimits()
+ENVELOPE: Final = frozenset(ContextEvent.model_fields)
 
 
 def read_context(record: Record) -> ContextEvent:
@@ -125,6 +134,9 @@ def _sender(body: dict[str, Any]) -> tuple[str, str]:
 
 
 def _check_content(body: dict[str, Any], value_bytes: int) -> None:
+    for name in body:
+        if name not in ENVELOPE:
+            raise BrokenRule(clip(name, FIELD_CHARACTERS_MAX), UNKNOWN_FIELD)
     context = body.get("context")
     if isinstance(context, dict) and (flaw := content_flaw(context, value_bytes)):
         raise BrokenRule(*flaw)

@@ -54,6 +54,12 @@ def _clipped_failure(value: object) -> object:
     return clip_json(value, FAILED_TEXT_BYTES_MAX) if isinstance(value, str) else value
 
 
+def _clipped_paths(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(clip(str(path), NAME_CHARACTERS_MAX) for path in value[:TRIMMED_MAX])
+
+
 Detail = Annotated[str, BeforeValidator(_clipped_detail), Field(max_length=DETAIL_CHARACTERS_MAX)]
 Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -153,12 +159,15 @@ class FailedGeneration(_Message):
 
 
 class Generation(_Message):
-    """The raw answer under its content key, and the attempts before it. `text` is at most 16 KiB of UTF-8."""
+    """The raw answer under its content key, and the attempts before it.
+
+    What is too long is cut: `text` to 16 KiB of UTF-8, `trimmed` to 32 paths of 128 characters.
+    """
 
     key: Name | None = None
     parts: GenerationParts | None = None
     text: Annotated[str, BeforeValidator(_clipped_answer)] = ""
-    trimmed: Annotated[tuple[Name, ...], Field(max_length=TRIMMED_MAX)] = ()
+    trimmed: Annotated[tuple[Name, ...], BeforeValidator(_clipped_paths), Field(max_length=TRIMMED_MAX)] = ()
     failed: Annotated[tuple[FailedGeneration, ...], Field(max_length=FAILED_MAX)] = ()
     recorded: bool = False
 

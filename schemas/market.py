@@ -70,6 +70,17 @@ class Candle(NamedTuple):
     v: NotNegative
 
 
+_POSITION_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "number"},
+        {
+            "type": "object",
+            "properties": {"size": {"type": "number"}, "entry_price": {"type": "number", "exclusiveMinimum": 0}},
+            "required": ["size"],
+        },
+        {"type": "null"},
+    ]
+}
 _CANDLE_NUMBERS: Final = {name: {"type": "number"} for name in Candle._fields}
 _CANDLES_SCHEMA: Final = {
     "type": "array",
@@ -118,12 +129,12 @@ class MarketContext(_Part):
     sentiment: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1, le=1)] | None = None
     market: Literal["spot", "perp"] = "spot"
     has_position: bool | None = None
-    position: Annotated[Position | None, BeforeValidator(_sized)] = None
+    position: Annotated[Position | None, BeforeValidator(_sized), WithJsonSchema(_POSITION_SCHEMA)] = None
     account: Account | None = None
     interval: Interval | None = None
-    candles: Annotated[tuple[Candle, ...], Strict(False), WithJsonSchema(_CANDLES_SCHEMA)] = ()
+    candles: Annotated[tuple[Candle, ...], Strict(False), Field(fail_fast=True), WithJsonSchema(_CANDLES_SCHEMA)] = ()
     indicators: dict[str, Number] | None = None
-    news: Annotated[tuple[NewsItem, ...], Strict(False)] = ()
+    news: Annotated[tuple[NewsItem, ...], Strict(False), Field(fail_fast=True)] = ()
 
     @property
     def rest(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, Validati
 from schemas.action import Action
 from schemas.broken_rule import validation_flaw
 from schemas.canonical import digest
-from schemas.context import HORIZON_S_MAX, TTL_MS_MAX, Fraction
+from schemas.context import HORIZON_S_MAX, TTL_MS_MAX, Actions, Fraction
 from schemas.size import CANDIDATES_MAX
 
 RULES_MAX: Final = 64
@@ -61,7 +61,7 @@ class Limits(_Table):
 
     max_position_pct: Fraction = 0.1
     default_size_pct: Fraction = 0.01
-    allowed_actions: Annotated[tuple[Annotated[Action, Strict(False)], ...], Strict(False)] = tuple(Action)
+    allowed_actions: Actions = tuple(Action)
     require_stop: bool = False
     default_stop_pct: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.02
     collar_pct: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.2
