@@ -33,7 +33,7 @@ _RULES: Final = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "named_tuple_type": "must be {t,o,h,l,c,v} or [t,o,h,l,c,v]",
+    "named_tuple_type": "must be {{t,o,h,l,c,v}} or [t,o,h,l,c,v]",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
