@@ -67,7 +67,7 @@ ClampValue = float | bool | Annotated[str, Field(max_length=NAME_CHARACTERS_MAX)
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Probs(_Message):
@@ -145,7 +145,13 @@ class GenerationParts(_Message):
     sampling: Name
     schema_: Name = Field(alias="schema")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_serialization_defaults_required=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )
 
 
 class FailedGeneration(_Message):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, Validati
 from schemas.action import Action
 from schemas.broken_rule import validation_flaw
 from schemas.canonical import digest
+from schemas.catalogue import ModelName
 from schemas.context import HORIZON_S_MAX, TTL_MS_MAX, Actions, Fraction
 from schemas.size import CANDIDATES_MAX
 
@@ -18,7 +19,6 @@ RULES_MAX: Final = 64
 TOML_BYTES_MAX: Final = 64 * 1024
 
 FeatureName = Literal["has_position", "high_volume", "volatility_high", "sentiment_clear"]
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}[a-z0-9]$")]
 Chain = Annotated[tuple[ModelName, ...], Strict(False), Field(max_length=CANDIDATES_MAX)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

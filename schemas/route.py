@@ -44,7 +44,7 @@ MomentText = Annotated[str, Field(max_length=40)]
 class Candidate(BaseModel):
     """A model that was possible; `expected_wait_ms` is None where nobody knows it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
     model: Name
     state: HealthState
@@ -54,7 +54,7 @@ class Candidate(BaseModel):
 class Attempt(BaseModel):
     """A model that the context was sent to, what came of it, and in what time."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
     model: Name
     outcome: AttemptOutcome
@@ -64,7 +64,7 @@ class Attempt(BaseModel):
 class Route(BaseModel):
     """Why a context went where it went. `rule` is a rule's name, `preference`, `default`, or None."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
     rule: Name | None = None
     policy: Name | None = None
