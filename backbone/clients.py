@@ -1,0 +1,145 @@
+"""Kafka clients, made one way: one set of settings, one security, one isolation."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import aiokafka
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.producer import sender
+
+from backbone.errors import Fatal
+from backbone.settings import Settings
+from schemas.record import Record
+from schemas.size import HEADERS_BYTES_MAX, VALUE_BYTES_MAX
+from schemas.source import Source
+
+# After a commit the next AddPartitions is told CONCURRENT_TRANSACTIONS until the markers are written, and the library then
+# sleeps a fixed 20 ms: 43 transactions a second a lane. With 2 ms: 227.
+if aiokafka.__version__ != "0.14.0":
+    raise ImportError(f"backbone/clients.py knows aiokafka 0.14.0, not {aiokafka.__version__}: read its sender again")
+sender.BACKOFF_OVERRIDE = 0.002
+
+# A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
+REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)
+STOP_S_MAX = 3.0  # stopping a client can wait for ever when its broker is gone
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """The arguments that every client takes: where the broker is, and how it knows us."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": int(settings.request_timeout_s * 1000),
+        "retry_backoff_ms": 5,
+    }
+    if "SSL" in settings.kafka_security_protocol:
+        arguments["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    if "SASL" in settings.kafka_security_protocol:
+        if not settings.kafka_sasl_username or not settings.kafka_sasl_password:
+            raise Fatal("TRADING_LLM_KAFKA_SASL_USERNAME and TRADING_LLM_KAFKA_SASL_PASSWORD must be set for SASL")
+        arguments |= {
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password,
+        }
+    return arguments
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
+    """A lane's producer, not started; starting it fences whoever had this id."""
+    return AIOKafkaProducer(
+        **connection(settings),
+        transactional_id=transactional_id,
+        transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+        enable_idempotence=True,
+        acks="all",
+        max_request_size=REQUEST_BYTES_MAX,
+    )
+
+
+def plain_producer(settings: Settings) -> AIOKafkaProducer:
+    """A producer for the edges: idempotent, acknowledged by all, no transactions."""
+    return AIOKafkaProducer(
+        **connection(settings), enable_idempotence=True, acks="all", max_request_size=REQUEST_BYTES_MAX
+    )
+
+
+def member(settings: Settings, group: str, instance: str) -> AIOKafkaConsumer:
+    """A static member of a group, not subscribed; it commits nothing itself and starts nowhere by itself."""
+    from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+    return AIOKafkaConsumer(
+        **connection(settings),
+        **_reading(settings),
+        group_id=group,
+        group_instance_id=instance,
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        session_timeout_ms=int(settings.session_timeout_s * 1000),
+        heartbeat_interval_ms=int(settings.heartbeat_interval_s * 1000),
+        rebalance_timeout_ms=int(settings.rebalance_timeout_s * 1000),
+        # A lane that is full asks for nothing, for as long as its engine needs; the watchdog on progress is ours.
+        max_poll_interval_ms=24 * 3600 * 1000,
+    )
+
+
+def reader(settings: Settings, **arguments: Any) -> AIOKafkaConsumer:
+    """A reader outside any group, of committed records only."""
+    return AIOKafkaConsumer(**connection(settings), **(_reading(settings) | arguments), group_id=None)
+
+
+def _reading(settings: Settings) -> dict[str, Any]:
+    return {
+        "isolation_level": "read_committed",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "fetch_max_wait_ms": 50,  # also how long a partition that was sought waits for the poll under way
+        "max_partition_fetch_bytes": settings.fetch_bytes_max,
+    }
+
+
+async def bare_client(settings: Settings) -> AIOKafkaClient:
+    """A started client for single requests; the caller closes it."""
+    arguments = connection(settings)
+    client = AIOKafkaClient(**arguments)
+    await asyncio.wait_for(client.bootstrap(), settings.request_timeout_s)
+    return client
+
+
+async def stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> bool:
+    """Stop a client within 3 s; False if it did not stop, and its tasks may linger."""
+    try:
+        await asyncio.wait_for(client.stop(), STOP_S_MAX)
+    except (TimeoutError, aiokafka.errors.KafkaError, AssertionError):
+        return False
+    return True
+
+
+async def discard(producer: AIOKafkaProducer) -> None:
+    """End a producer without flushing it: after a doubt, or when its lane has moved, nothing of it may be sent any more.
+
+    At most 3 s a step. Its connections are closed; a transaction that it left open is ended by the next claim's fence.
+    """
+    producer._closed = True
+    sending = producer._sender.sender_task if producer._sender is not None else None
+    if sending is not None and not sending.done():
+        sending.cancel()
+        await asyncio.wait([sending], timeout=STOP_S_MAX)
+    if sending is not None and sending.done() and not sending.cancelled():
+        sending.exception()  # seen: it is why the lane was lost
+    await asyncio.wait([asyncio.ensure_future(producer.client.close())], timeout=STOP_S_MAX)
+
+
+def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
+    """A client library's record as the pipeline knows it."""
+    source = Source(read.topic, read.partition, read.offset)
+    headers = tuple((name, value if value is not None else b"") for name, value in read.headers)
+    return Record(source, read.key, read.value or b"", headers, read.timestamp)
+
+
+__all__ = [
+    "AIOKafkaConsumer", "AIOKafkaProducer", "TopicPartition", "bare_client", "connection", "discard", "member", "plain_producer",
+    "reader", "record_of", "stop", "transactional_producer",
+]  # fmt: skip

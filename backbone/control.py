@@ -1,0 +1,111 @@
+"""What the operator says: halts and policies, from the compacted topic `control`, always read to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from backbone import clients, telemetry
+from backbone.errors import Fatal
+from backbone.settings import Settings
+from schemas.halt import Halt
+from schemas.policy import Policy, PolicyError
+from schemas.topic import CONTROL
+
+FRESH_S = 0.5  # a halt stops what acts within a second of its log time; half of that is for us to read it
+POLICY_CURRENT = "policy/current"
+PARTITION = TopicPartition(CONTROL, 0)
+
+
+class Control:
+    """A reader of `control`. `halt_for` and `policy` answer from memory; `fresh` says whether that memory is current."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer = clients.reader(
+            settings, auto_offset_reset="earliest", fetch_max_wait_ms=100
+        )
+        self._values: dict[str, bytes] = {}
+        self._policies: dict[str, Policy] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read to the end; Fatal where that takes longer than 10 s, or where no policy is in force."""
+        self._consumer.assign([PARTITION])
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await self._consumer.start()
+                end = (await self._consumer.end_offsets([PARTITION]))[PARTITION]
+                while await self._consumer.position(PARTITION) < end:
+                    await self._read()
+        except (KafkaError, TimeoutError) as error:
+            raise Fatal(f"topic {CONTROL} cannot be read: {error!r}; run `trading-llm topics check`") from error
+        if self.policy() is None:
+            raise Fatal(f"topic {CONTROL} holds no policy in force: run `trading-llm topics apply`")
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await clients.stop(self._consumer)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the topic was confirmed read to its end within the last 500 ms."""
+        at_ms = self._consumer.last_poll_timestamp(PARTITION)
+        return at_ms is not None and time.time() * 1000 - at_ms < FRESH_S * 1000
+
+    def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
+        """The halt in force for this question, the widest first."""
+        for scope in ("all", f"symbol/{symbol}", f"bot/{bot_id}", f"model/{model}"):
+            if (value := self._values.get(f"halt/{scope}")) is not None:
+                return _halt(scope, value)
+        return None
+
+    def policy(self, digest: str | None = None) -> Policy | None:
+        """The policy of this digest (default: the one in force), restricted to the models that run; None if unknown."""
+        if digest is None:
+            digest = self._values.get(POLICY_CURRENT, b"").decode("utf-8", "replace").strip().strip('"')
+        if digest not in self._policies and (text := self._values.get(f"policy/{digest}")) is not None:
+            self._policies[digest] = _policy(text).restricted_to(self._settings.models)
+        return self._policies.get(digest)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except KafkaError as error:  # `fresh` tells whoever must know
+                telemetry.event("control.unread", error=repr(error))
+                await asyncio.sleep(FRESH_S)
+
+    async def _read(self) -> None:
+        read = await self._consumer.getmany(PARTITION, timeout_ms=200)
+        for record in read.get(PARTITION, ()):
+            key = (record.key or b"").decode("utf-8", "replace")
+            if record.value is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = record.value
+            telemetry.event("control.read", key=key, set=record.value is not None)
+
+
+def _halt(scope: str, value: bytes) -> Halt:
+    """The halt; one that cannot be read halts all the same, and says why."""
+    try:
+        return Halt.model_validate({"scope": scope} | json.loads(value))
+    except ValueError as error:
+        return Halt(scope=scope, why=f"its record on {CONTROL} is not halt/1: {error}"[:280])
+
+
+def _policy(text: bytes) -> Policy:
+    try:
+        body = json.loads(text)
+        return Policy.from_toml(body["text"] if isinstance(body, dict) else str(body))
+    except (ValueError, KeyError, PolicyError) as error:
+        raise Fatal(f"a policy on {CONTROL} cannot be read: {error}; put it there again by `trading-llm topics apply`") from error

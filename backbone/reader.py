@@ -1,0 +1,201 @@
+"""A process's place in a group: it gets partitions, keeps a lane open on each, and hands out what the lanes read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from backbone import clients, telemetry
+from backbone.errors import Doubt, Fatal, Fenced, Transient
+from backbone.lane import Lane, Place
+from backbone.progress import Mark
+from backbone.protocol import leave_group
+from backbone.result import Result
+from backbone.settings import Settings
+from backbone.stops import reach
+from schemas.record import Record
+
+# A fenced process must first learn whether the lane moved: two heartbeats. Two parties that both claim at once are a livelock.
+FENCED_PAUSE_HEARTBEATS = 2
+PAUSE_S = 0.05
+PAUSE_S_MAX = 5.0
+
+
+class Work(Protocol):
+    """What a room does with the records of its lanes. A lane that is dropped takes no more results."""
+
+    async def claimed(self, lane: Lane, mark: Mark) -> None:
+        """A lane is ours and stands at this mark; nothing is read before this returns."""
+
+    async def room(self) -> int:
+        """How many records to ask for next, at least 1; waits until there is room for one."""
+
+    async def handle(self, lane: Lane, records: list[Record]) -> None:
+        """Decide these, now or later: one `lane.finish` for each."""
+
+    def give_up(self, record: Record) -> Result:
+        """The outcome of a record that ended its owners again and again."""
+
+    def pending(self, lane: Lane) -> bool:
+        """Whether anything of this lane is still being worked on."""
+
+    def dropped(self, lane: Lane) -> None:
+        """The lane is lost or given back: stop what is under way for it."""
+
+
+class Reader:
+    """One static member of one group on one topic. `failed` is done, with the reason, when the process must end."""
+
+    def __init__(self, settings: Settings, group: str, topic: str, work: Work) -> None:
+        self._settings, self._group, self._topic, self._work = settings, group, topic, work
+        instance = f"{group}-{settings.ordinal}"
+        self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance)
+        self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._open: dict[TopicPartition, Lane] = {}
+        self._stopping = False
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.assigned = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition that was assigned has its lane."""
+        return self.assigned.is_set() and self._open.keys() >= self._lanes.keys() and not self.failed.done()
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions whose lanes are open here."""
+        return frozenset(each.partition for each in self._open)
+
+    async def start(self) -> None:
+        """Join the group; lanes open as partitions come."""
+        self._consumer.subscribe([self._topic], listener=_Listener(self))
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            raise Fatal(f"cannot read {self._topic} as {self._group}: {error!r}") from error
+
+    async def stop(self, *, leave: bool) -> None:
+        """Finish what is held, within `drain_s`, and give the lanes back; `leave`: so that others have them at once."""
+        self._stopping = True
+        await self.close_lanes(self._settings.drain_s)
+        if leave:
+            await self._leave()
+        await clients.stop(self._consumer)
+
+    async def _leave(self) -> None:
+        coordinator = self._consumer._coordinator
+        try:
+            async with asyncio.timeout(clients.STOP_S_MAX):
+                await leave_group(self._consumer._client, self._group, coordinator.member_id)
+        except (KafkaError, TimeoutError, OSError) as error:
+            telemetry.event("group.not_left", group=self._group, error=repr(error))
+
+    # -- lanes ------------------------------------------------------------------------------------------------------
+
+    def open_lanes(self, partitions: Collection[TopicPartition]) -> None:
+        """Keep a lane on each of these from now on."""
+        for each in partitions:
+            if each not in self._lanes:
+                task = asyncio.create_task(self._keep(each), name=f"lane {each.topic}/{each.partition}")
+                task.add_done_callback(self._ended)
+                self._lanes[each] = task
+        self.assigned.set()
+
+    async def close_lanes(self, drain_s: float) -> None:
+        """Give every lane back: finish what is under way within so many seconds, then end."""
+        await asyncio.gather(*(self._drain(lane, drain_s) for lane in self._open.values()))
+        for task in self._lanes.values():
+            task.cancel()
+        if self._lanes:
+            await asyncio.wait(self._lanes.values(), timeout=4 * clients.STOP_S_MAX)
+        self._lanes.clear()
+        self._open.clear()
+
+    async def _drain(self, lane: Lane, drain_s: float) -> None:
+        lane.close_intake()
+        await lane.drain(drain_s, lambda: self._work.pending(lane))
+        try:
+            await lane.hand_back()
+        except Doubt as doubt:
+            telemetry.event("lane.not_handed_back", lane=lane.place, error=doubt)
+
+    async def _keep(self, partition: TopicPartition) -> None:
+        """Claim, serve, and after any doubt claim again, with growing pauses, for as long as the partition is ours."""
+        pause_s, first = PAUSE_S, True
+        place = Place(self._group, partition.topic, partition.partition)
+        while True:
+            lane = Lane(place, self._consumer, self._settings, count_claim=first)
+            try:
+                mark = await lane.claim()
+                await self._work.claimed(lane, mark)
+                self._open[partition] = lane
+                first, pause_s = False, PAUSE_S
+                await self._serve(lane)
+            except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+                raise Fatal(f"{place}: {error!r}: the log no longer holds what is committed") from error
+            except (Doubt, Transient, KafkaError) as error:
+                pause_s = self._lost(lane, error, pause_s)
+            finally:
+                self._open.pop(partition, None)
+                self._work.dropped(lane)
+                await lane.close()
+            await asyncio.sleep(pause_s)
+
+    def _lost(self, lane: Lane, error: Exception, pause_s: float) -> float:
+        telemetry.LANES_LOST.labels(type(error).__name__).inc()
+        telemetry.event("lane.lost", lane=lane.place, error=error)
+        if isinstance(error, Fenced):
+            return FENCED_PAUSE_HEARTBEATS * self._settings.heartbeat_interval_s
+        return min(pause_s * 2, PAUSE_S_MAX)
+
+    async def _serve(self, lane: Lane) -> None:
+        tasks = {asyncio.create_task(self._intake(lane)), asyncio.create_task(lane.write())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _intake(self, lane: Lane) -> None:
+        while True:
+            records = await lane.read(await self._work.room())
+            if records and lane.suspected:
+                lane.finish(self._work.give_up(records.pop(0)))
+            if records:
+                await self._work.handle(lane, records)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End this process: what happened here cannot be mended inside it."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+class _Listener(ConsumerRebalanceListener):
+    """aiokafka only logs what a listener raises; here it ends the process."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        try:
+            reach("revoke.inside")
+            await self._reader.close_lanes(self._reader._settings.revoke_drain_s)
+        except Exception as error:
+            self._reader.fail(error)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        try:
+            self._reader.open_lanes(assigned)
+        except Exception as error:
+            self._reader.fail(error)

@@ -1,0 +1,206 @@
+"""The topics of the pipeline: planned, made once with every lane's first offset, and checked at each start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from backbone import clients
+from backbone.control import PARTITION, POLICY_CURRENT
+from backbone.errors import Fatal, Transient
+from backbone.protocol import NO_OFFSET, committed
+from backbone.settings import Settings
+from schemas import topic as names
+from schemas.policy import Policy
+
+DAY_MS = 86_400_000
+FOR_EVER = -1
+YEAR_MINUTES = 365 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One topic as it must be; `group` reads it in lanes, if any."""
+
+    name: str
+    partitions: int
+    retention_ms: int
+    group: str | None = None
+    compacted: bool = False
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Its settings on the broker."""
+        cleanup = "compact" if self.compacted else "delete"
+        kept = {} if self.compacted else {"retention.ms": str(self.retention_ms)}
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(clients.REQUEST_BYTES_MAX),
+            "cleanup.policy": cleanup,
+            **kept,
+        }
+
+
+def plan(models: Sequence[str]) -> tuple[Planned, ...]:
+    """Every topic for these models. Partition counts are fixed for ever: more of them would break the order of a key."""
+    return (
+        *_lanes(models, replay=False),
+        *_lanes(models, replay=True),
+        Planned(names.MODELS_STATUS, 1, FOR_EVER, compacted=True),
+        Planned(names.CONTROL, 1, FOR_EVER, compacted=True),
+    )
+
+
+def _lanes(models: Sequence[str], *, replay: bool) -> Iterator[Planned]:
+    prefix = names.REPLAY if replay else ""
+    yield Planned(f"{prefix}{names.CONTEXTS}", 8, 7 * DAY_MS if replay else FOR_EVER, f"{prefix}router")
+    for model in models:
+        yield Planned(names.model_topic(model, replay=replay), 4, 7 * DAY_MS, f"{prefix}worker.{model}")
+    yield Planned(names.decisions_topic(replay=replay), 8, FOR_EVER)
+    yield Planned(names.dead_letters_topic(replay=replay), 4, 7 * DAY_MS if replay else 90 * DAY_MS)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What `apply` did and saw."""
+
+    created: list[str] = field(default_factory=list)
+    lanes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+async def apply(settings: Settings, models: Sequence[str], replication: int = 1) -> Applied:
+    """Make what is missing, commit offset 0 for each new lane, and put the default policy in force where none is.
+
+    Raises Fatal, naming thing and remedy, where the broker is away or a topic is there with another partition count.
+    """
+    try:
+        async with asyncio.timeout(60):
+            done = await _create(settings, plan(models), replication)
+            await check(settings, models)
+            done.lanes = await _first_offsets(settings, plan(models), frozenset(done.created))
+            await _put_policy(settings)
+    except (KafkaError, TimeoutError, Transient) as error:
+        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}") from error
+    return done
+
+
+async def check(settings: Settings, models: Sequence[str]) -> None:
+    """Fatal, with every difference and the remedy, unless each topic is there with its partition count."""
+    admin = AIOKafkaAdminClient(**clients.connection(settings))
+    try:
+        await admin.start()
+        described = await admin.describe_topics([each.name for each in plan(models)])
+    except KafkaError as error:
+        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}") from error
+    finally:
+        await admin.close()
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+    wrong = [
+        f"{each.name} has {counts[each.name]} partitions, not {each.partitions}: it must be made anew under that name"
+        for each in plan(models)
+        if each.name in counts and counts[each.name] != each.partitions
+    ]
+    if missing := [each.name for each in plan(models) if each.name not in counts]:
+        wrong.append(f"missing: {', '.join(missing)}: run `trading-llm topics apply`")
+    if wrong:
+        raise Fatal("topics: " + "; ".join(wrong))
+
+
+async def _create(settings: Settings, planned: Sequence[Planned], replication: int) -> Applied:
+    admin = AIOKafkaAdminClient(**clients.connection(settings))
+    done = Applied()
+    try:
+        await admin.start()
+        new = [NewTopic(p.name, p.partitions, replication, topic_configs=p.config) for p in planned]
+        response = await admin.create_topics(new, timeout_ms=30_000)
+        for name, error, *_ in response.topic_errors:
+            if not error:
+                done.created.append(name)
+            elif for_code(error) is not TopicAlreadyExistsError:
+                raise Fatal(f"topic {name} cannot be made: {for_code(error).__name__}")
+        done.warnings = await _warnings(admin)
+    finally:
+        await admin.close()
+    return done
+
+
+async def _warnings(admin: AIOKafkaAdminClient) -> list[str]:
+    """What the broker's own settings put at risk: offsets of an idle group that expire."""
+    key = "offsets.retention.minutes"
+    node = next(iter(admin._client.cluster.brokers())).nodeId
+    responses = await admin.describe_configs([ConfigResource(ConfigResourceType.BROKER, str(node), {key: None})])
+    for response in responses:
+        for *_, entries in response.resources:
+            for name, value, *_ in entries:
+                if name == key and int(value) < YEAR_MINUTES:
+                    return [f"broker: {key}={value} is under a year: an idle group's offsets expire and its lanes refuse to start"]
+    return []
+
+
+async def _first_offsets(settings: Settings, planned: Sequence[Planned], created: frozenset[str]) -> int:
+    """Commit 0 where nothing is committed and nothing can have been decided: a topic just made, or one still empty."""
+    lanes = 0
+    for each in planned:
+        if each.group is None:
+            continue
+        consumer = AIOKafkaConsumer(**clients.connection(settings), group_id=each.group, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(each.name, p) for p in range(each.partitions)]
+            new = [p for p in partitions if await _is_new(consumer, p, each, created)]
+            if new:
+                consumer.assign(new)
+                await consumer.commit(dict.fromkeys(new, 0))
+            lanes += len(new)
+        finally:
+            await clients.stop(consumer)
+    return lanes
+
+
+async def _is_new(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, planned: Planned, created: frozenset[str]
+) -> bool:
+    group = str(planned.group)
+    offset, _ = await committed(consumer._client, group, partition.topic, partition.partition)
+    if offset != NO_OFFSET:
+        return False
+    return planned.name in created or (await consumer.end_offsets([partition]))[partition] == 0
+
+
+async def _put_policy(settings: Settings) -> None:
+    """Put the policy file in force on `control`, unless one is."""
+    consumer = clients.reader(settings, auto_offset_reset="earliest")
+    consumer.assign([PARTITION])
+    await consumer.start()
+    try:
+        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
+        keys: set[str] = set()
+        while await consumer.position(PARTITION) < end:
+            read = await consumer.getmany(PARTITION, timeout_ms=500)
+            keys |= {(record.key or b"").decode() for record in read.get(PARTITION, ())}
+    finally:
+        await clients.stop(consumer)
+    if POLICY_CURRENT not in keys:
+        await publish_policy(settings, settings.policy.read_text(encoding="utf-8"))
+
+
+async def publish_policy(settings: Settings, text: str) -> str:
+    """Put this policy in force; answers its digest. Raises PolicyError where the text is none."""
+    digest = Policy.from_toml(text).digest
+    producer = clients.plain_producer(settings)
+    await producer.start()
+    try:
+        body = json.dumps({"text": text}).encode()
+        await producer.send_and_wait(names.CONTROL, key=f"policy/{digest}".encode(), value=body)
+        await producer.send_and_wait(names.CONTROL, key=POLICY_CURRENT.encode(), value=json.dumps(digest).encode())
+    finally:
+        await clients.stop(producer)
+    return digest

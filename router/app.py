@@ -1,0 +1,114 @@
+"""The router: reads `contexts` in lanes, judges each record, and writes its next hop or its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from backbone import topics
+from backbone.control import Control
+from backbone.errors import Fatal
+from backbone.history import read_back
+from backbone.lane import Lane, now_ms
+from backbone.progress import Mark
+from backbone.reader import Reader
+from backbone.result import Result
+from backbone.settings import Settings
+from backbone.stops import reach
+from deciders.routing import Fleet
+from router.choice import load_choice
+from router.dedupe import Dedupe
+from router.judge import World, judge, remember
+from schemas.dead_letter import dead_letter_output
+from schemas.halt import TRADING_DISABLED, Halt
+from schemas.question import Question
+from schemas.record import Record
+from schemas.refusal import Reason
+from schemas.topic import CONTEXTS
+
+SLICE_S = 0.005  # how long judging may keep the event loop, and with it the heartbeat, from its turn
+
+
+class Router:
+    """One process of the group `router`."""
+
+    def __init__(self, settings: Settings, catalogue: tuple[str, ...]) -> None:
+        self._settings, self._catalogue = settings, catalogue
+        self._control = Control(settings)
+        self._choose = load_choice(settings.router, catalogue)
+        self._fleet = Fleet(running=settings.models)
+        self._dedupe: dict[int, Dedupe] = {}
+        self._reader = Reader(settings, "router", CONTEXTS, self)
+        self.failed = self._reader.failed
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition assigned to it is being read."""
+        return self._reader.ready
+
+    async def start(self) -> None:
+        """Check the topics, read `control`, join the group."""
+        await topics.check(self._settings, self._catalogue)
+        await self._control.start()
+        await self._reader.start()
+
+    async def stop(self) -> None:
+        """Give the lanes back; the static member stays in the group, so that a restart moves nothing."""
+        await self._reader.stop(leave=False)
+        await self._control.stop()
+
+    # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
+
+    async def claimed(self, lane: Lane, mark: Mark) -> None:
+        """Know the names of what lies before this lane: from memory, and for the rest from the log."""
+        partition = lane.place.partition
+        dedupe = self._dedupe.setdefault(partition, Dedupe(self._settings.dedupe_window))
+        dedupe.forget_from(mark.offset)
+        first = max(dedupe.covered, mark.offset - self._settings.dedupe_window, 0)
+        if first >= mark.offset:
+            return
+        async for records in read_back(self._settings, lane.place.topic, partition, first, mark.offset):
+            for record in records:
+                remember(record, dedupe)
+        dedupe.covered = mark.offset
+
+    async def room(self) -> int:
+        """A batch at a time."""
+        return self._settings.router_batch
+
+    async def handle(self, lane: Lane, records: list[Record]) -> None:
+        """Judge each, in slices that let the heartbeat through."""
+        world, dedupe = self._world(), self._dedupe[lane.place.partition]
+        slice_ends_s = time.monotonic() + SLICE_S
+        for record in records:
+            output = judge(record, dedupe, world, now_ms())
+            reach("decide.after_answer")
+            lane.finish(Result(record, (output,)))
+            if time.monotonic() > slice_ends_s:
+                await asyncio.sleep(0)
+                slice_ends_s = time.monotonic() + SLICE_S
+
+    def give_up(self, record: Record) -> Result:
+        """The outcome of a record that ended its routers again and again."""
+        detail = "every process that read this record died before it was routed"
+        return Result(record, (dead_letter_output(record, record.source, Reason.UNDECIDABLE, detail),))
+
+    def pending(self, lane: Lane) -> bool:
+        """Nothing is: judging does not wait."""
+        return False
+
+    def dropped(self, lane: Lane) -> None:
+        """Nothing is under way."""
+
+    def _world(self) -> World:
+        policy = self._control.policy()
+        if policy is None:
+            raise Fatal("no policy is in force any more on topic control: run `trading-llm topics apply`")
+        return World(policy, self._fleet, self._choose, self._halt_for)
+
+    def _halt_for(self, question: Question) -> Halt | None:
+        if not self._settings.enable_llm_trading:
+            return TRADING_DISABLED
+        return self._control.halt_for(question.bot_id, question.symbol, None)
+
+

@@ -1,0 +1,31 @@
+"""`python -m workers`: one worker process, for the model that TRADING_LLM_MODEL names."""
+
+from backbone.errors import Fatal
+from backbone.process import Topic, run
+from backbone.settings import Settings
+from schemas.context import ContextEvent
+from schemas.decision import Decision
+from schemas.topic import DEAD_LETTERS, DECISIONS, model_topic
+from workers.app import Worker
+from workers.catalogue import CatalogueError, load_catalogue, serve
+from workers.engine import build_engine, prepare_environment
+
+
+def _build(settings: Settings) -> Worker:
+    try:
+        catalogue = load_catalogue(settings.catalogue)
+        if settings.model not in catalogue:
+            raise Fatal(f"TRADING_LLM_MODEL={settings.model}: want one of {', '.join(catalogue)}")
+        served = serve(catalogue[settings.model], settings.catalogue, settings.weights)
+    except CatalogueError as error:
+        raise Fatal(str(error)) from error
+    prepare_environment(settings.engine, served)
+    return Worker(settings, served, build_engine(settings.engine, served, settings.script))
+
+
+if __name__ == "__main__":
+    run("worker", _build, [
+        Topic(model_topic(Settings().model or "MODEL"), "contexts that wait for this model; read here", ContextEvent),
+        Topic(DECISIONS, "what the model's answers came to", Decision),
+        Topic(DEAD_LETTERS, "what nobody can decide", bytes),
+    ])  # fmt: skip

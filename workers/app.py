@@ -1,0 +1,128 @@
+"""A worker: reads one model's topic in lanes, keeps its engine busy, and writes decisions as they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from backbone import topics
+from backbone.control import Control
+from backbone.errors import Fatal
+from backbone.heartbeat import Heartbeats
+from backbone.lane import Lane, now_ms
+from backbone.progress import Mark
+from backbone.reader import Reader
+from backbone.result import Result
+from backbone.settings import Settings
+from deciders.routing import Fleet
+from schemas.record import Record
+from schemas.status import Heartbeat
+from schemas.topic import model_topic
+from workers.admission import Admission
+from workers.ask import Asker, undecidable
+from workers.catalogue import CatalogueError, Served
+from workers.engine import Engine, EngineDied
+
+REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
+
+
+class Worker:
+    """One process of the group `worker.<model>`, around one engine."""
+
+    def __init__(self, settings: Settings, served: Served, engine: Engine) -> None:
+        self._settings, self._engine, self._model = settings, engine, served.entry.name
+        self._control = Control(settings)
+        self._heartbeats = Heartbeats(settings)
+        self._admission = Admission(engine.concurrency)
+        self._asker = Asker(settings, served, engine, self._control, self._admission, Fleet(settings.models))
+        self._reader = Reader(settings, f"worker.{self._model}", model_topic(self._model), self)
+        self.failed = self._reader.failed
+        self._under_way: dict[Lane, set[asyncio.Task[None]]] = {}
+        self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
+        self._beating: asyncio.Task[None] | None = None
+        self._started_ms, self._answered = now_ms(), 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether its engine is up and every partition assigned to it is being read."""
+        return self._reader.ready
+
+    async def start(self) -> None:
+        """Bring the engine up, read `control`, then join the group: nobody waits for an engine that is still loading."""
+        await topics.check(self._settings, self._settings.catalogue_names)
+        self._beating = asyncio.create_task(self._heartbeats.beat(self._heartbeat))
+        try:
+            await self._engine.start()
+        except (CatalogueError, EngineDied) as error:
+            raise Fatal(f"model {self._model}: {error}") from error
+        await self._control.start()
+        await self._reader.start()
+
+    async def stop(self) -> None:
+        """Finish what is asked, within `drain_s`, leave the group so that others have the partitions at once, end."""
+        await self._reader.stop(leave=True)
+        await self._control.stop()
+        if self._beating is not None:
+            self._beating.cancel()
+        await self._heartbeats.close()
+        await self._engine.stop()
+
+    # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
+
+    async def claimed(self, lane: Lane, mark: Mark) -> None:
+        """Nothing has to be known of what lies before."""
+        self._under_way[lane] = set()
+
+    async def room(self) -> int:
+        """What the engine has room for."""
+        return await self._admission.room()
+
+    async def handle(self, lane: Lane, records: list[Record]) -> None:
+        """Ask each, all at once; the engine batches them."""
+        for record in records:
+            task = asyncio.create_task(self._decide(lane, record))
+            self._under_way[lane].add(task)
+            task.add_done_callback(lambda done: self._done(lane, done))
+
+    async def _decide(self, lane: Lane, record: Record) -> None:
+        began_s = time.monotonic()
+        result = await self._asker.decide(record)
+        self._took_ms.append((time.monotonic() - began_s) * 1000)
+        self._answered += 1
+        lane.finish(result)
+
+    def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
+        self._under_way.get(lane, set()).discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        self._reader.fail(Fatal(f"model {self._model}: {error}") if isinstance(error, EngineDied) else error)
+
+    def give_up(self, record: Record) -> Result:
+        """The outcome of a record that ended its workers again and again."""
+        return undecidable(record, f"every process that asked {self._model} about this record died before it was decided")
+
+    def pending(self, lane: Lane) -> bool:
+        """Whether its engine still works for this lane."""
+        return bool(self._under_way.get(lane))
+
+    def dropped(self, lane: Lane) -> None:
+        """Take back what is asked for this lane: its answers could not be written any more."""
+        for task in self._under_way.pop(lane, set()):
+            task.cancel()
+
+    def _heartbeat(self) -> Heartbeat:
+        took = sorted(self._took_ms)
+        return Heartbeat(
+            process=f"worker-{self._model}-{self._settings.ordinal}",
+            model=self._model,
+            at_ms=now_ms(),
+            started_at_ms=self._started_ms,
+            ready=self.ready,
+            in_flight=sum(map(len, self._under_way.values())),
+            answered=self._answered,
+            p50_ms=took[len(took) // 2] if took else None,
+            p99_ms=took[int(len(took) * 0.99)] if took else None,
+        )
+
+

@@ -1,0 +1,160 @@
+"""Asks the model one question and makes of whatever happens exactly one result."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from backbone import telemetry
+from backbone.control import Control
+from backbone.errors import Transient
+from backbone.lane import now_ms
+from backbone.result import Result
+from backbone.settings import Settings
+from backbone.stops import reach
+from deciders import answer as answers
+from deciders.answer import BadAnswer, RawAnswer, read_answer
+from deciders.features import compute_features
+from deciders.prompt import render
+from deciders.routing import Fleet
+from schemas.dead_letter import dead_letter_output
+from schemas.decision import Decision, FailedGeneration, failed_of
+from schemas.halt import TRADING_DISABLED, Halt, HaltMode
+from schemas.question import Question
+from schemas.record import Record
+from schemas.refusal import DeadLettered, Reason, Rejected
+from schemas.source import Source
+from schemas.tagged import question_from_tag, source_of
+from workers.admission import Admission
+from workers.asked import NO_HALTS_KNOWN, Asked, Generated, Judgement
+from workers.catalogue import Served, generation_key
+from workers.engine import Ask, Engine, EngineFailed
+
+POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """One worker's model, and all that a question to it needs."""
+
+    settings: Settings
+    served: Served
+    engine: Engine
+    control: Control
+    admission: Admission
+    fleet: Fleet
+
+    @property
+    def model(self) -> str:
+        """The name of the model it asks."""
+        return self.served.entry.name
+
+    async def decide(self, record: Record) -> Result:
+        """The result of one record of this model's topic. Raises EngineDied; nothing else that a record can cause."""
+        try:
+            asked = await self._asked(record)
+        except (DeadLettered, Rejected, ValueError) as refusal:
+            return undecidable(record, f"its record on {record.source.topic} cannot be read: {refusal}")
+        async with self.admission.slot():
+            return await self._decide(replace(asked, asked_at_ms=now_ms()))
+
+    async def _asked(self, record: Record) -> Asked:
+        question, tag = question_from_tag(record)
+        until_s = asyncio.get_running_loop().time() + POLICY_WAIT_S
+        while (policy := self.control.policy(tag.route.policy)) is None:
+            if asyncio.get_running_loop().time() > until_s:
+                raise Transient(f"policy {tag.route.policy} is not on topic control: run `trading-llm topics apply`")
+            await asyncio.sleep(0.1)
+        return Asked(record, question, tag, policy, self.model, failed_of(record))
+
+    async def _decide(self, asked: Asked) -> Result:
+        if asked.question.is_over(asked.asked_at_ms):
+            return asked.expired(asked.asked_at_ms)
+        halt = self._halt_for(asked.question)
+        if halt is not None and halt.mode is HaltMode.FULL:
+            return asked.halted(halt, asked.asked_at_ms)
+        features = compute_features(asked.question.event.context, asked.policy.features)
+        prompt = render(self.served.serving.template, asked.question, features)
+        ask = Ask(str(asked.record.source), prompt, asked.policy.of(self.model).mode)
+        raw = await self._generate(asked, ask)
+        reach("decide.after_answer")
+        return self._judged(asked, ask, raw)
+
+    async def _generate(self, asked: Asked, ask: Ask) -> RawAnswer | BadAnswer | None:
+        """The raw answer, or what went wrong instead; None where the question's time ran out first."""
+        left_s = (asked.question.valid_until_ms - now_ms()) / 1000
+        telemetry.IN_FLIGHT.labels(self.model).inc()
+        try:
+            async with asyncio.timeout(max(0.0, min(left_s, self.settings.hung_s))):
+                with telemetry.ANSWER_S.labels(self.model).time():
+                    return await self.engine.ask(ask)
+        except TimeoutError:
+            hung = left_s > self.settings.hung_s
+            return _failure("hung", f"no answer within {self.settings.hung_s:.0f} s") if hung else None
+        except EngineFailed as error:
+            return _failure("raised", str(error))
+        finally:
+            telemetry.IN_FLIGHT.labels(self.model).dec()
+
+    def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | BadAnswer | None) -> Result:
+        if raw is None:
+            return asked.tried("failed:hung", now_ms()).expired(now_ms())
+        parts = self.engine.parts(ask)
+        key = generation_key(parts)
+        bad_text = ""
+        if isinstance(raw, RawAnswer):
+            question, policy = asked.question, asked.policy
+            terms = answers.Asked(
+                question.symbol, question.event.context.price_ref, ask.mode, policy.limits.default_size_pct
+            )
+            answer = read_answer(raw, terms)
+            if not isinstance(answer, BadAnswer):
+                used = self.engine.used(question.as_of_ms)
+                return self._publishable(asked, Generated(answer, raw, ask.prompt, key, parts, used))
+            raw, bad_text = answer, raw.text
+        failure = FailedGeneration(model=self.model, key=key, parts=parts, why=raw.outcome, text=bad_text or raw.why)
+        return asked.handed_on(failure, self.fleet, now_ms())
+
+    def _publishable(self, asked: Asked, generated: Generated) -> Result:
+        judgement = Judgement(asked, generated, self.settings.min_llm_confidence, now_ms())
+        return self._at(judgement, self._halt_for(asked.question), judgement.answered_at_ms)
+
+    def _at(self, judgement: Judgement, halt: Halt | None, log_ms: int) -> Result:
+        """What may be published at this log time; an answer that acts is looked at again at every later one."""
+        decision = judgement.decision(halt, log_ms)
+        result = judgement.result(decision)
+
+        def again(later_ms: int) -> Result | None:
+            return self._again(judgement, decision, following, later_ms)
+
+        following = replace(result, again=again)
+        return following
+
+    def _again(self, judgement: Judgement, decision: Decision, result: Result, log_ms: int) -> Result | None:
+        question = judgement.asked.question
+        over = question.is_over(log_ms)
+        if decision.acts and not self.control.fresh:
+            return self._at(judgement, NO_HALTS_KNOWN, min(log_ms, question.valid_until_ms - 1)) if over else None
+        halt = self._halt_for(question)
+        was_over = question.is_over(judgement.answered_at_ms)
+        if halt == decision.route.halt and (over == was_over or decision.status == "EXPIRED"):
+            return result
+        return result if decision.status in ("EXPIRED", "HALTED") else self._at(judgement, halt, log_ms)
+
+    def _halt_for(self, question: Question) -> Halt | None:
+        if not self.settings.enable_llm_trading:
+            return TRADING_DISABLED
+        return self.control.halt_for(question.bot_id, question.symbol, self.model)
+
+
+def undecidable(record: Record, detail: str) -> Result:
+    """The dead letter of a record that no decision can describe."""
+    try:
+        src = source_of(record)
+    except ValueError:
+        src = Source(record.source.topic, record.source.partition, record.source.offset)
+    return Result(record, (dead_letter_output(record, src, Reason.UNDECIDABLE, detail),))
+
+
+def _failure(outcome: answers.BadOutcome | str, why: str) -> BadAnswer:
+    return BadAnswer(outcome, why)  # type: ignore[arg-type]

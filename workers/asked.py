@@ -1,0 +1,134 @@
+"""One question as a worker has it, and every way it can end. Pure: time and halts come in as arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from backbone.result import Result
+from deciders.answer import Answer, RawAnswer
+from deciders.limits import Bounds, clamp
+from deciders.outcome import Moment, Said, answered, bad_output, expired, halted
+from deciders.prompt import Prompt
+from deciders.routing import Fleet, next_model
+from schemas.decision import (
+    Decision,
+    FailedGeneration,
+    Generation,
+    GenerationParts,
+    ModelUsed,
+    Timings,
+    Tokens,
+    decision_output,
+)
+from schemas.halt import Halt
+from schemas.policy import Policy
+from schemas.question import Question
+from schemas.record import Record
+from schemas.route import Attempt, Tag
+from schemas.tagged import tagged_output
+
+NO_HALTS_KNOWN = Halt(scope="control", why="topic control could not be read, so nobody knows whether trading is halted")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of this worker's model, with the policy it was routed under and the attempts before it."""
+
+    record: Record
+    question: Question
+    tag: Tag
+    policy: Policy
+    model: str
+    failed: tuple[FailedGeneration, ...] = ()
+    asked_at_ms: int = 0
+
+    def timings(self, now_ms: int) -> Timings:
+        """How long each part of the way took, up to now."""
+        asked_ms = self.asked_at_ms or now_ms
+        return Timings(
+            routed=max(0, self.tag.routed_at_ms - self.question.received_at_ms),
+            waited=max(0, asked_ms - self.tag.routed_at_ms),
+            answered=max(0, now_ms - asked_ms) if self.asked_at_ms else None,
+            total=max(0, now_ms - self.question.received_at_ms),
+        )
+
+    def expired(self, now_ms: int) -> Result:
+        """It ends unasked, or its attempt came to nothing in time."""
+        return self._decided(expired(self.question, self.tag.route, Moment(now_ms, self.timings(now_ms))))
+
+    def halted(self, halt: Halt, now_ms: int) -> Result:
+        """It ends unasked: trading is switched off."""
+        return self._decided(halted(self.question, self.tag.route, halt, Moment(now_ms, self.timings(now_ms))))
+
+    def tried(self, outcome: str, now_ms: int) -> Asked:
+        """The same question after one attempt more."""
+        attempt = Attempt(model=self.model, outcome=outcome, ms=max(0, now_ms - self.asked_at_ms))
+        return replace(self, tag=self.tag.with_route(self.tag.route.tried(attempt)))
+
+    def handed_on(self, failure: FailedGeneration, fleet: Fleet, now_ms: int) -> Result:
+        """This model failed: the next of the chain is asked, with the trail; at its end there is no valid answer."""
+        after = replace(self.tried(f"failed:{failure.why}", now_ms), failed=(*self.failed, failure)[-3:])
+        following = next_model(after.tag, self.question, self.policy, fleet)
+        if following is not None:
+            return Result(self.record, (tagged_output(self.record, self.question, following, after.tag, after.failed),))
+        moment = Moment(now_ms, after.timings(now_ms))
+        decision = bad_output(self.question, after.tag.route, moment, Generation(failed=after.failed))
+        return after._decided(decision)
+
+    def _decided(self, decision: Decision) -> Result:
+        return Result(self.record, (decision_output(self.record, self.question.src, decision),))
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A valid answer with what it was generated from."""
+
+    answer: Answer
+    raw: RawAnswer
+    prompt: Prompt
+    key: str
+    parts: GenerationParts
+    used: ModelUsed
+
+    def said(self, failed: tuple[FailedGeneration, ...]) -> Said:
+        """What a decision keeps of it."""
+        generation = Generation(
+            key=self.key, parts=self.parts, text=self.raw.text, trimmed=self.prompt.trimmed, failed=failed
+        )
+        return Said(
+            model=self.used,
+            proposed=self.answer.proposed,
+            confidence=self.answer.confidence,
+            confidence_source="label",
+            probs=self.answer.probs,
+            rationale=self.answer.rationale,
+            tokens=Tokens(
+                prompt=self.raw.prompt_tokens, cached=self.raw.cached_tokens, completion=self.raw.completion_tokens
+            ),
+            generation=generation,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A valid answer to a question; what may be published of it depends on the time and on the halts."""
+
+    asked: Asked
+    generated: Generated
+    min_confidence: float
+    answered_at_ms: int
+
+    def decision(self, halt: Halt | None, log_ms: int) -> Decision:
+        """What goes out at this log time under this halt."""
+        question, after = self.asked.question, self.asked.tried("answered", self.answered_at_ms)
+        bounds = Bounds(self.asked.policy, self.asked.model, self.min_confidence, halt, log_ms)
+        limited = clamp(self.generated.answer.proposed, self.generated.answer.confidence, question, bounds)
+        said = self.generated.said(self.asked.failed)
+        moment = Moment(max(log_ms, self.answered_at_ms), self.asked.timings(self.answered_at_ms))
+        return answered(question, after.tag.route, said, limited, moment)
+
+    def result(self, decision: Decision) -> Result:
+        """The outcome that writes it; it waits for the earlier answers of its key."""
+        return Result(
+            self.asked.record, (decision_output(self.asked.record, self.asked.question.src, decision),), ordered=True
+        )
