@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deciders.sizing import POSITION_UNKNOWN, Sized, limited_size, only_reducing, reduces
+from deciders.sizing import POSITION_UNKNOWN, Room, Sized, limited_size, reduces
 from deciders.stops import Stops, checked_stops
 from deciders.terms import Terms, terms_of
 from schemas.action import Action
@@ -158,7 +158,6 @@ def _sized(case: _Case) -> Sized:
     if size is None:
         size = limits.default_size_pct
         clamps = (Clamp(limit="default_size_pct", before=None, after=size),)
-    sized = limited_size(proposed.action, size, market, case.terms.max_position_pct)
-    if case.bounds.halt is not None:
-        sized = only_reducing(proposed.action, sized, market)
+    room = Room(case.terms.max_position_pct, reduce_only=case.bounds.halt is not None)
+    sized = limited_size(proposed.action, size, market, room)
     return Sized(sized.size_pct, (*clamps, *sized.clamps), sized.reason)

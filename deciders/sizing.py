@@ -23,6 +23,14 @@ class Sized:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How large an order and the position after it may be, and whether it may only make the position smaller."""
+
+    max_position_pct: float
+    reduce_only: bool
+
+
 def exposure(market: MarketContext) -> float | None:
     """The position as a signed fraction of equity; None where size, price or equity is unknown or no use."""
     size, price = market.position_size, market.price_ref
@@ -43,46 +51,37 @@ def reduces(action: Action, market: MarketContext) -> bool:
     return held is not None and held * _direction(action) < 0
 
 
-def limited_size(action: Action, size_pct: float, market: MarketContext, max_position_pct: float) -> Sized:
+def limited_size(action: Action, size_pct: float, market: MarketContext, room: Room) -> Sized:
     """What a proposed size leaves after `max_position_pct`, of the order itself and of the position after it.
 
-    An order against the position is bounded only by itself, and on spot by what is held.
+    An order against the position is bounded only by itself; where it may only reduce, and on spot, by what is held.
     """
     clamps: list[Clamp] = []
     size = _lowered(size_pct, min(1.0, max(0.0, size_pct)), "size_pct", clamps)
-    size = _lowered(size, min(size, max_position_pct), "max_position_pct", clamps)
+    size = _lowered(size, min(size, room.max_position_pct), "max_position_pct", clamps)
     if size < SIZE_MIN:
         limit = "size_pct: the model proposed none" if size_pct < SIZE_MIN else "max_position_pct: it allows none"
         return Sized(0.0, tuple(clamps), limit)
-    return _within_position(action, size, market, max_position_pct, clamps)
+    return _within_position(action, size, market, room, clamps)
 
 
-def _within_position(
-    action: Action, size: float, market: MarketContext, max_position_pct: float, clamps: list[Clamp]
-) -> Sized:
+def _within_position(action: Action, size: float, market: MarketContext, room: Room, clamps: list[Clamp]) -> Sized:
     if _worthless(market) and not reduces(action, market):
         return Sized(0.0, tuple(clamps), "context.account.equity: must be positive to add to a position")
     held = exposure(market)
     if held is None:
         return Sized(size, (*clamps, POSITION_UNKNOWN))
     along = held * _direction(action)
+    if room.reduce_only or (market.market == "spot" and action is Action.SELL):
+        size = _lowered(size, min(size, max(0.0, -along)), "position_held", clamps)
+        return _left(size, clamps, f"context.position: only {abs(held):.4g} of equity is held")
     if along >= 0:
-        size = _lowered(size, min(size, max(0.0, max_position_pct - along)), "position_after", clamps)
-    elif market.market == "spot":
-        size = _lowered(size, min(size, -along), "position_held", clamps)
-    if size < SIZE_MIN:
-        return Sized(0.0, tuple(clamps), f"max_position_pct: the position already is {abs(held):.4g} of equity")
-    return Sized(size, tuple(clamps))
+        size = _lowered(size, min(size, max(0.0, room.max_position_pct - along)), "position_after", clamps)
+    return _left(size, clamps, f"max_position_pct: the position already is {abs(held):.4g} of equity")
 
 
-def only_reducing(action: Action, sized: Sized, market: MarketContext) -> Sized:
-    """The same size, at most what is held against it: it can close the position, never turn it."""
-    held = exposure(market)
-    if held is None:
-        return sized
-    clamps = list(sized.clamps)
-    size = _lowered(sized.size_pct, min(sized.size_pct, abs(held)), "reduce_only", clamps)
-    return Sized(size, tuple(clamps), sized.reason)
+def _left(size: float, clamps: list[Clamp], reason: str) -> Sized:
+    return Sized(0.0, tuple(clamps), reason) if size < SIZE_MIN else Sized(size, tuple(clamps))
 
 
 def _worthless(market: MarketContext) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from deciders.limits import Bounds, Limited, clamp
@@ -99,6 +99,42 @@ def test_nothing_goes_out_that_is_outside_the_limits(
         assert one.size_pct == 1
         return
     check_order(one, asked, limits, bounds)
+
+
+SURE = st.builds(
+    Bounds,
+    policy=POLICIES,
+    model=st.just("qwen"),
+    min_confidence=st.just(0.5),
+    halt=st.none() | st.just(Halt(mode=HaltMode.REDUCE_ONLY)),
+    now_ms=st.just(LOGGED_MS),
+)
+ORDERS = st.builds(
+    Proposed,
+    action=st.sampled_from([Action.BUY, Action.SELL]),
+    size_pct=st.none() | st.floats(min_value=0, max_value=0.2),
+    stop_loss=st.none() | st.floats(min_value=50, max_value=150),
+    take_profit=st.none() | st.floats(min_value=50, max_value=150),
+)
+HELD = st.fixed_dictionaries(
+    {"market": st.sampled_from(["spot", "perp"]), "position": st.floats(min_value=-20, max_value=20)},
+    optional={"price": st.just(100.0), "account": st.just({"equity": 10_000.0})},
+)
+SOME = st.fixed_dictionaries(
+    {}, optional={"max_position_pct": st.floats(min_value=0.001, max_value=1), "require_stop": st.booleans()}
+)
+
+
+@settings(max_examples=500)
+@given(ORDERS, HELD, SOME, SURE)
+def test_no_order_goes_out_that_is_outside_the_limits(
+    proposed: Proposed, market: dict[str, Any], limits: dict[str, Any], bounds: Bounds
+) -> None:
+    asked = asking(market, limits)
+    one = clamp(proposed, 1.0, asked, bounds)
+    event(f"{one.status} {one.action}")
+    if one.status is Status.DECIDED:
+        check_order(one, asked, limits, bounds)
 
 
 def check_order(one: Limited, asked: Question, limits: dict[str, Any], bounds: Bounds) -> None:
