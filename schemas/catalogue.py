@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class Weights(_Part):
-    """The files of one model or adapter. `files` maps each to its sha256; empty means not prepared: it is not served."""
+    """The files of one model or adapter. `files` maps each to its sha256; empty: not prepared, not served."""
 
     id: str
     revision: str
@@ -63,9 +63,7 @@ class Template(_Part):
         if unknown := set(re.findall(r"\{[a-z_]+\}", self.user)) - set(PLACEHOLDERS):
             raise ValueError(f"user: unknown placeholder {sorted(unknown)[0]}; known are {', '.join(PLACEHOLDERS)}")
         if re.search("|".join(map(re.escape, PLACEHOLDERS)), self.system):
-            raise ValueError(
-                "system: must not hold a placeholder: what changes goes into user, so that prefixes are shared"
-            )
+            raise ValueError("system: must not hold a placeholder: what changes goes into user, so that prefixes are shared")
         if ("{context}" in self.user) != (self.context_chars_max > 0):
             raise ValueError("context_chars_max: must be above 0 exactly where user shows {context}")
         return self
@@ -75,6 +73,7 @@ class EngineArguments(_Part):
     """What the inference engine is started with; what is None is left to the engine."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"]
+    context_tokens: int = Field(ge=256, le=1_048_576)  # question and answer together; at most what the model was made for
     answer_tokens_max: int = Field(ge=16, le=2_048)
     enforce_eager: bool = False
     in_process: bool = False  # no worker process of the engine's own: for tiny models on few cores
@@ -82,6 +81,12 @@ class EngineArguments(_Part):
     block_size: int | None = Field(default=None, ge=1, le=512)  # tokens a block of the key-value cache
     kv_cache_bytes: int | None = Field(default=None, ge=1 << 20)
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _the_answer_fits(self) -> EngineArguments:
+        if self.answer_tokens_max >= self.context_tokens:
+            raise ValueError("answer_tokens_max: must be below context_tokens")
+        return self
 
 
 class Serving(_Part):
@@ -105,13 +110,5 @@ class ModelEntry(Serving):
     name: ModelName
     license: str
     knowledge_cutoff: date | None = None  # the last day its training data may hold, where its makers published one
-    context_tokens: int = Field(ge=256, le=1_048_576)
     concurrency: int = Field(ge=1, le=1_024)  # sequences the engine computes at once (`max_num_seqs`)
     stand_in: StandIn | None = None
-
-    @model_validator(mode="after")
-    def _the_answer_fits(self) -> ModelEntry:
-        for serving in filter(None, (self, self.stand_in)):
-            if serving.engine.answer_tokens_max >= self.context_tokens:
-                raise ValueError("engine.answer_tokens_max: must be below context_tokens")
-        return self

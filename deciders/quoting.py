@@ -1,0 +1,95 @@
+"""The context as quoted data: cleaned of what hides or commands, as canonical JSON, cut to a size in a fixed order."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from schemas.canonical import canonical_json
+from schemas.market import MarketContext
+from schemas.size import clip
+
+# Controls, invisible and direction marks, surrogates, private and unassigned characters: a person would not see them.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Written as JSON escapes, so that no quoted text can form a tokenizer's own mark ("<|im_end|>") or the fence's line.
+_ESCAPES: Final = (("<", "\\u003c"), (">", "\\u003e"), ("-----", "\\u002d----"))
+_KNOWN_LAST: Final = ("indicators", "account", "position")  # of the known keys, these may go too, in this order
+KEY_SHOWN_CHARACTERS_MAX: Final = 64
+
+Cut = Callable[[dict[str, Any], int], str | None]
+
+
+def quoted(context: MarketContext, characters_max: int) -> tuple[str, tuple[str, ...]]:
+    """The context as one line of JSON of at most `characters_max` characters, and what was left out to make it so.
+
+    What goes first: the oldest candles, then the oldest news, then the other keys, the longest first.
+    """
+    data = cleaned(context.model_dump(mode="json", exclude_unset=True))
+    text, trimmed = _line(data), list[str]()
+    for cut in _cuts(data):
+        if len(text) <= characters_max:
+            break
+        if left_out := cut(data, len(text) - characters_max):
+            trimmed.append(left_out)
+            text = _line(data)
+    return text, _told(trimmed)
+
+
+def cleaned(value: Any) -> Any:
+    """The value with every text in it, keys too, brought to its plain form (NFKC) and without unseen characters."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(key): cleaned(item) for key, item in value.items()}
+    return [cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def clean_text(text: str) -> str:
+    """The text in its plain form (NFKC), line breaks and tabs as spaces, without unseen characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    spaced = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
+    plain = unicodedata.normalize("NFKC", spaced)
+    return "".join(one for one in plain if unicodedata.category(one) not in _UNSEEN)
+
+
+def _line(data: dict[str, Any]) -> str:
+    text = canonical_json(data).decode()
+    for mark, escaped in _ESCAPES:
+        text = text.replace(mark, escaped)
+    return text
+
+
+def _cuts(data: dict[str, Any]) -> Iterator[Cut]:
+    yield lambda data, excess: _oldest("candles", data, excess)
+    yield lambda data, excess: _oldest("news", data, excess)
+    free = [key for key in data if key not in MarketContext.model_fields]
+    for key in [*sorted(free, key=lambda key: -len(canonical_json(data[key]))), *_KNOWN_LAST]:
+        yield lambda data, excess, key=key: _whole(key, data)  # type: ignore[misc]
+
+
+def _oldest(key: str, data: dict[str, Any], excess: int) -> str | None:
+    """Drops as many of the oldest items as make up for the excess; all of them where that is not enough."""
+    items = data.get(key)
+    if not items:
+        return None
+    dropped, saved = 0, 0
+    while dropped < len(items) and saved < excess:
+        saved += len(canonical_json(items[dropped])) + 1
+        dropped += 1
+    data[key] = items[dropped:]
+    return f"{key}: the oldest {dropped} of {len(items)}"
+
+
+def _whole(key: str, data: dict[str, Any]) -> str | None:
+    if key not in data:
+        return None
+    del data[key]
+    return f"{clip(key, KEY_SHOWN_CHARACTERS_MAX)}: all"
+
+
+def _told(trimmed: list[str]) -> tuple[str, ...]:
+    """What was left out, in as many names as a decision holds."""
+    shown = 31  # a decision holds 32
+    return (*trimmed[:shown], f"{len(trimmed) - shown} more: all") if len(trimmed) > shown + 1 else tuple(trimmed)

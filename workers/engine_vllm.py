@@ -1,0 +1,242 @@
+"""vLLM behind the engine's port: in this process, on a thread and an event loop of its own.
+
+Detokenising and scheduling never delay the process's own loop. Real weights and stand-ins take the same path: what
+differs stands in the catalogue. Start it before the process opens sockets: a tiny model's engine core is forked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+import threading
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import vllm
+from transformers import AutoTokenizer
+from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMClientError
+from vllm.inputs import tokens_input
+from vllm.lora.request import LoRARequest
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+from deciders.answer import ANSWER_HEAD, ANSWER_TAIL, LABELS, AnswerMode, RawAnswer
+from deciders.prompt import Prompt
+from schemas.decision import GenerationParts, ModelUsed
+from workers.catalogue import SAMPLING, CatalogueError, Served
+from workers.engine import Ask, EngineDied, EngineFailed
+
+START_S_MAX = 1_800.0  # real weights are read from slow disks; a stand-in takes seconds
+STOP_S_MAX = 20.0
+WARM_UP_ASKS = 2  # the second finds the grammar compiled and the prefix cached
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The vocabulary's part in an answer: the head's ids, each label's first token, and back."""
+
+    head: tuple[int, ...]
+    first: Mapping[str, int]
+
+    def label(self, token: int) -> str:
+        return next((label for label, first in self.first.items() if first == token), "")
+
+
+class VllmEngine:
+    """One model on vLLM. Not started when made."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._llm: AsyncLLM | None = None
+        self._died = False
+
+    @property
+    def concurrency(self) -> int:
+        return self._served.entry.concurrency
+
+    def used(self, as_of_ms: int) -> ModelUsed:
+        return self._served.used(f"vllm/{vllm.__version__}", as_of_ms)
+
+    def parts(self, ask: Ask) -> GenerationParts:
+        return self._served.parts(ask.prompt, ask.mode)
+
+    async def start(self) -> None:
+        """Verifies the files, loads them, and asks twice in each mode before it returns."""
+        self._served.verify()
+        self._tokenizer = AutoTokenizer.from_pretrained(self._served.directory, trust_remote_code=False)
+        self._words = _words(self._served.entry.name, self._tokenizer)
+        self._sampling = {mode: _sampling(self._served, self._words, mode) for mode in ("full", "label")}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
+        self._thread.start()
+        async with asyncio.timeout(START_S_MAX):
+            self._llm = await self._on_its_loop(self._load())
+            await self._warm_up()
+
+    async def ask(self, ask: Ask) -> RawAnswer:
+        """The raw answer; its confidence comes from the label probabilities at the action's place."""
+        if self._llm is None or self._died:
+            raise EngineDied(f"{self._served.entry.name}: the engine is not running; start the process again")
+        try:
+            return await self._on_its_loop(self._generate(self._llm, ask))
+        except EngineDeadError:
+            self._died = True
+            raise EngineDied(f"{self._served.entry.name}: the engine died; the process must be started again") from None
+        except (VLLMClientError, EngineGenerateError, ValueError) as error:
+            raise EngineFailed(f"{self._served.entry.name}: {type(error).__name__}: {error}") from None
+
+    async def stop(self) -> None:
+        """Shuts vLLM down on its own loop, then ends the loop and its thread."""
+        llm, loop, thread = self._llm, self._loop, self._thread
+        self._llm = self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+        if llm is not None:
+            with contextlib.suppress(TimeoutError, EngineDeadError):
+                async with asyncio.timeout(STOP_S_MAX):
+                    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_shut_down(llm), loop))
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join, STOP_S_MAX)
+
+    async def _on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def _load(self) -> AsyncLLM:
+        config = _arguments(self._served).create_engine_config()
+        if self._served.serving.engine.in_process:
+            # After the config, which sets it to spawn: a forked core imports nothing again, 9 CPU-seconds saved.
+            os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
+        return AsyncLLM.from_vllm_config(config, disable_log_stats=True)
+
+    async def _warm_up(self) -> None:
+        prompt = Prompt(self._served.serving.template.system, "warm-up")
+        for number in range(WARM_UP_ASKS):
+            await self.ask(Ask(f"warm-up-full-{number}", prompt, "full"))
+            await self.ask(Ask(f"warm-up-label-{number}", prompt, "label"))
+
+    async def _generate(self, llm: AsyncLLM, ask: Ask) -> RawAnswer:
+        ids = [*self._prompt_ids(ask.prompt), *self._words.head]
+        results = llm.generate(
+            tokens_input(ids),
+            self._sampling[ask.mode],
+            ask.request_id,
+            lora_request=_lora(self._served),
+            priority=ask.priority,
+        )
+        async with contextlib.aclosing(results):
+            async for result in results:
+                if result.finished:
+                    return _raw(result, self._words, ask.mode)
+        raise EngineFailed(f"{self._served.entry.name}: the request ended without an answer")
+
+    def _prompt_ids(self, prompt: Prompt) -> list[int]:
+        if self._served.serving.template.format == "plain":
+            return list(self._tokenizer.encode(prompt.text))
+        messages = _messages(prompt)
+        ids = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+        return list(ids)
+
+
+async def _shut_down(llm: AsyncLLM) -> None:
+    llm.shutdown()
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    return [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+
+
+def _words(name: str, tokenizer: Any) -> _Words:
+    head = tuple(tokenizer.encode(ANSWER_HEAD, add_special_tokens=False))
+    first = {label: _first_after(tokenizer, label) for label in LABELS}
+    if len(set(first.values())) != len(LABELS):
+        raise CatalogueError(f"{name}: two labels begin with the same token here: their probabilities cannot be told apart")
+    return _Words(head, first)
+
+
+def _first_after(tokenizer: Any, label: str) -> int:
+    """The first token of a label that stands behind the head, where no space precedes it."""
+    head = tokenizer.encode(ANSWER_HEAD, add_special_tokens=False)
+    both = tokenizer.encode(ANSWER_HEAD + label, add_special_tokens=False)
+    if both[: len(head)] == head and len(both) > len(head):
+        return int(both[len(head)])
+    return int(tokenizer.encode(label, add_special_tokens=False)[0])
+
+
+def _sampling(served: Served, words: _Words, mode: AnswerMode) -> SamplingParams:
+    labels = sorted(words.first.values())
+    shared: dict[str, Any] = {
+        **SAMPLING,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+        "logprob_token_ids": labels,
+    }
+    if mode == "label":
+        return SamplingParams(**shared, max_tokens=1, allowed_token_ids=labels)
+    grammar = StructuredOutputsParams(regex=ANSWER_TAIL)
+    return SamplingParams(**shared, max_tokens=served.serving.engine.answer_tokens_max, structured_outputs=grammar)
+
+
+def _arguments(served: Served) -> AsyncEngineArgs:
+    engine, adapter = served.serving.engine, served.serving.adapter
+    optional = {
+        "block_size": engine.block_size,
+        "kv_cache_memory_bytes": engine.kv_cache_bytes,
+        "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "max_lora_rank": None if adapter is None else adapter.rank,
+    }
+    return AsyncEngineArgs(
+        model=str(served.directory),
+        served_model_name=served.entry.name,
+        dtype=engine.dtype,
+        max_model_len=engine.context_tokens,
+        max_num_seqs=served.entry.concurrency,
+        max_logprobs=len(LABELS),
+        enforce_eager=engine.enforce_eager,
+        enable_lora=adapter is not None,
+        enable_prefix_caching=True,
+        scheduling_policy="priority",
+        structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
+        generation_config="vllm",  # the folder's own sampling defaults are not ours
+        trust_remote_code=False,
+        disable_log_stats=True,
+        use_tqdm_on_load=False,
+        seed=0,
+        **{name: value for name, value in optional.items() if value is not None},
+    )
+
+
+def _lora(served: Served) -> LoRARequest | None:
+    adapter = served.serving.adapter
+    return None if adapter is None else LoRARequest(adapter.id, 1, str(served.adapter_directory))
+
+
+def _raw(result: Any, words: _Words, mode: AnswerMode) -> RawAnswer:
+    output = result.outputs[0]
+    label = words.label(output.token_ids[0]) if mode == "label" and output.token_ids else ""
+    return RawAnswer(
+        text=label if mode == "label" else ANSWER_HEAD + output.text,
+        label_logprobs=_label_logprobs(output, words),
+        prompt_tokens=len(result.prompt_token_ids),
+        cached_tokens=result.num_cached_tokens or 0,
+        completion_tokens=len(output.token_ids),
+        finished=mode == "label" or output.finish_reason == "stop",
+    )
+
+
+def _label_logprobs(output: Any, words: _Words) -> Mapping[str, float] | None:
+    """The labels' log-probabilities at the first generated token; None where the engine did not give them all."""
+    if not output.logprobs:
+        return None
+    first = output.logprobs[0]
+    found = {label: float(first[token].logprob) for label, token in words.first.items() if token in first}
+    return found if len(found) == len(LABELS) and not any(math.isnan(value) for value in found.values()) else None
