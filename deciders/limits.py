@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from deciders.sizing import POSITION_UNKNOWN, Room, Sized, limited_size, reduces
@@ -120,8 +121,8 @@ def _terms(question: Question, policy: Policy, model: str, min_confidence: float
 
 
 def _sure(confidence: float | None, threshold_: float) -> bool:
-    """Whether it is known to reach the threshold: NaN and None do not."""
-    return threshold_ <= 0 if confidence is None else confidence >= threshold_
+    """Whether it is known to reach the threshold: None, NaN and infinity do not."""
+    return confidence is not None and math.isfinite(confidence) and confidence >= threshold_
 
 
 def _unknown(question: Question) -> tuple[Clamp, ...]:

@@ -74,7 +74,8 @@ def asking(market: dict[str, Any], limits: dict[str, Any]) -> Question:
 
 
 def strictest(limits: dict[str, Any], rules: Policy) -> float:
-    return min(limits.get("max_position_pct", 1.0), rules.limits.max_position_pct)
+    asked: float = limits.get("max_position_pct", 1.0)
+    return min(asked, rules.limits.max_position_pct)
 
 
 @settings(max_examples=500)
@@ -93,7 +94,8 @@ def test_nothing_goes_out_that_is_outside_the_limits(
     if one.action is Action.HOLD:
         assert one.size_pct == 0
         return
-    assert one.threshold == 0 or (confidence is not None and confidence >= one.threshold)
+    assert confidence is not None
+    assert confidence >= one.threshold
     assert one.threshold >= limits.get("min_confidence", 0.0)
     if one.action is Action.CLOSE:
         assert one.size_pct == 1

@@ -15,7 +15,8 @@ from tests.unit.samples import FOUNDING, LOGGED_MS, body, candles, record, repla
 pytestmark = pytest.mark.unit
 
 MINUTE_MS = 60_000
-ROW = [LOGGED_MS - 2 * MINUTE_MS, 1.0, 1.0, 1.0, 1.0, 0]
+OPENED_MS = LOGGED_MS - 2 * MINUTE_MS
+ROW = [OPENED_MS, 1.0, 1.0, 1.0, 1.0, 0]
 
 
 def refusal(**fields: Any) -> Rejected:
@@ -55,7 +56,7 @@ def test_known_keys_are_typed_and_the_rest_is_kept_as_it_is() -> None:
     }
     market = read_context(record(body(context=context))).context
     assert (market.position_size, market.holds, market.price_ref) == (-2, True, 1.5)
-    assert market.candles[1] == Candle(ROW[0] + MINUTE_MS, 1, 2, 1, 1.5, 3)
+    assert market.candles[1] == Candle(OPENED_MS + MINUTE_MS, 1, 2, 1, 1.5, 3)
     assert market.rest == {"mood": {"deep": ["er", None, True]}}
     assert market.news[0].published_at == LOGGED_MS - 800_000
 
