@@ -8,6 +8,7 @@ from typing import Any
 
 import aiokafka
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.producer import sender
 
 from backbone.errors import Fatal
@@ -140,6 +141,6 @@ def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
 
 
 __all__ = [
-    "AIOKafkaConsumer", "AIOKafkaProducer", "TopicPartition", "bare_client", "connection", "discard", "member", "plain_producer",
-    "reader", "record_of", "stop", "transactional_producer",
+    "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection", "discard", "member",
+    "plain_producer", "reader", "record_of", "stop", "transactional_producer",
 ]  # fmt: skip
