@@ -12,9 +12,7 @@ from schemas.source import Source
 from schemas.topic import dead_letters_topic, is_replay
 
 
-def dead_letter_output(
-    record: Record, src: Source, reason: Reason, detail: str, context_id: str | None = None
-) -> Output:
+def dead_letter_output(record: Record, src: Source, reason: Reason, detail: str, context_id: str | None = None) -> Output:
     """The record of `contexts.dlq` that answers `src`: the bytes as they came where they fit, else their beginning.
 
     `context_id` is the question's where it is known; a record of `contexts` without a known one is given the default.

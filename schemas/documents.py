@@ -30,6 +30,5 @@ READ = frozenset(("context", "halt", "model", "policy"))
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Name of the message to its JSON Schema: what bots and operators write as it is read, the rest as written."""
     return {
-        name: model.model_json_schema(mode="validation" if name in READ else "serialization")
-        for name, model in MESSAGES.items()
+        name: model.model_json_schema(mode="validation" if name in READ else "serialization") for name, model in MESSAGES.items()
     }

@@ -28,9 +28,7 @@ def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) ->
     )
 
 
-def tagged_output(
-    record: Record, question: Question, model: str, tag: Tag, failed: tuple[FailedGeneration, ...] = ()
-) -> Output:
+def tagged_output(record: Record, question: Question, model: str, tag: Tag, failed: tuple[FailedGeneration, ...] = ()) -> Output:
     """The record of `contexts.<model>`; `record` is what is being handled, from the router's topic or a model's."""
     replay = is_replay(question.src.topic)
     own = (

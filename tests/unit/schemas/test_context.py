@@ -71,9 +71,7 @@ def test_known_keys_are_typed_and_the_rest_is_kept_as_it_is() -> None:
         ({"position": 1.5, "has_position": True}, True, 1.5),
     ],
 )
-def test_a_position_is_known_only_where_the_bot_says_so(
-    context: dict[str, Any], holds: bool | None, size: float | None
-) -> None:
+def test_a_position_is_known_only_where_the_bot_says_so(context: dict[str, Any], holds: bool | None, size: float | None) -> None:
     market = read_context(record(body(context=context))).context
     assert (market.holds, market.position_size) == (holds, size)
 

@@ -177,9 +177,7 @@ def test_the_largest_decision_fits_a_record() -> None:
 
 def test_the_largest_tag_fits_a_record() -> None:
     asked = question(context_id="\x01" * 128)
-    output = tagged_output(
-        largest_record(), asked, "qwen", tag_for(asked, "m" * 64, largest_route(), LOGGED_MS), FAILED
-    )
+    output = tagged_output(largest_record(), asked, "qwen", tag_for(asked, "m" * 64, largest_route(), LOGGED_MS), FAILED)
     assert headers_bytes(output.headers) <= HEADERS_BYTES_MAX
     assert len(failed_header(FAILED * 4)) < HEADERS_BYTES_MAX / 2
 

@@ -18,9 +18,7 @@ def test_a_source_reads_as_it_was_written() -> None:
     assert Source("contexts", 1, 10) > Source("contexts", 1, 9)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "contexts", "contexts/1", "/1/2", "contexts/a/2", "contexts/1/-2", "contexts/1/²"]
-)
+@pytest.mark.parametrize("text", ["", "contexts", "contexts/1", "/1/2", "contexts/a/2", "contexts/1/-2", "contexts/1/²"])
 def test_what_names_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not topic/partition/offset"):
         Source.parse(text)
