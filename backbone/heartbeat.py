@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -22,7 +23,7 @@ class Heartbeats:
     """The heartbeats in one Redis; every call is bounded, and an absent Redis is an absent heartbeat."""
 
     def __init__(self, settings: Settings) -> None:
-        self._redis = redis.Redis.from_url(
+        self._redis: Any = redis.Redis.from_url(
             settings.redis_url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S, decode_responses=True
         )
         self._away = False

@@ -59,6 +59,17 @@ class _Queue:
     waiting: list[Result] = field(default_factory=list)  # may not go out yet, nor be turned
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def look(self, result: Result, log_ms: int) -> Result | None:
+        """What of this result may go out at this log time; None, and it waits, where that is not known yet.
+
+        Behind an answer that waits, the later ones of its key wait too.
+        """
+        behind = result.ordered and any(_key(each.record) == _key(result.record) for each in self.waiting)
+        may_go = None if behind else result if result.again is None else result.again(log_ms)
+        if may_go is None:
+            self.waiting.append(result)
+        return may_go
+
 
 class Lane:
     """One claim of one partition. Everything on it runs in the event loop of its reader."""
@@ -220,7 +231,7 @@ class Lane:
 
     def _look_again(self) -> None:
         """What waited too long for an earlier record of its key goes out by itself, turned into what it may still be."""
-        self._queue.ready.extend(self._queue.waiting)
+        self._queue.ready.extendleft(reversed(self._queue.waiting))
         self._queue.waiting.clear()
         for offset, held in self._order.held():
             if held.again is not None and (turned := held.again(now_ms())) is not None and turned is not held:
@@ -230,11 +241,7 @@ class Lane:
         out: list[Result] = []
         size_bytes = 0
         while self._queue.ready and size_bytes < TRANSACTION_BYTES_MAX and len(out) < self._settings.lane_records_max:
-            result = self._queue.ready.popleft()
-            may_go = result if result.again is None else result.again(now_ms())
-            if may_go is None:
-                self._queue.waiting.append(result)
-            else:
+            if (may_go := self._queue.look(self._queue.ready.popleft(), now_ms())) is not None:
                 out.append(may_go)
                 size_bytes += may_go.size_bytes
         if self._queue.ready:
@@ -257,12 +264,8 @@ class Lane:
     def _turn(self, results: list[Result], log_ms: int) -> None:
         """By the log's clock one of these may not go out as it is: it is turned by that clock, and all go again."""
         telemetry.ABORTED.inc()
-        for result in reversed(results):
-            may_go = result if result.again is None else result.again(log_ms)
-            if may_go is None:
-                self._queue.waiting.append(result)
-            else:
-                self._queue.ready.appendleft(may_go)
+        looked = [self._queue.look(result, log_ms) for result in results]
+        self._queue.ready.extendleft(result for result in reversed(looked) if result is not None)
         self._queue.wake.set()
 
     def _mark(self, finishing: frozenset[int] = frozenset()) -> Mark:

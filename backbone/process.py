@@ -94,11 +94,12 @@ class _Shell:
             broker,
             lifespan=self._lifespan,
             specification=AsyncAPI(title=f"trading-llm {self._name}"),
+            # Never the page that can publish to the real broker.
+            asyncapi_path=AsyncAPIRoute("/asyncapi", try_it_out_path=None),
             asgi_routes=[
                 ("/health", get(self._health)),
                 ("/ready", get(self._ready)),
                 ("/metrics", make_asgi_app()),
-                ("/asyncapi", AsyncAPIRoute("/asyncapi", try_it_out=False)),
             ],
         )
 

@@ -69,7 +69,7 @@ class _OffsetFetch(Request[_OffsetFetchRequest]):
     API_KEY = 9
 
     def __init__(self, group: str, topic: str, partition: int) -> None:
-        self._values = (group, [(topic, [partition], {})], True, {})
+        self._values: tuple[Any, ...] = (group, [(topic, [partition], {})], True, {})
 
     def build(self, request_struct_class: type[_OffsetFetchRequest]) -> _OffsetFetchRequest:
         return request_struct_class(*self._values)
@@ -78,20 +78,37 @@ class _OffsetFetch(Request[_OffsetFetchRequest]):
 async def committed(client: AIOKafkaClient, group: str, topic: str, partition: int) -> tuple[int, str]:
     """The group's offset and metadata with nothing pending on them; (-1, "") where none was ever committed.
 
-    Waits while a transaction that would move it is open, at most 10 s; then, as on any refusal, raises Transient.
+    Waits while a transaction that would move it is open, or the coordinator is not up, at most 10 s; then, as on any
+    refusal, raises Transient.
     """
+    error: KafkaError | None = None
     for _ in range(LOOKS_MAX):
-        node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-        request = _OffsetFetch(group, topic, partition)
-        response: Any = await client.send(node, request, group=ConnectionGroup.COORDINATION)
-        _, offset, _, metadata, error, _ = response.topics[0][1][0]
-        error = response.error_code or error
-        if not error:
-            return offset, metadata or ""
-        if error != UNSTABLE_OFFSET_COMMIT and not for_code(error).retriable:
-            raise Transient(f"offset of {group} on {topic}/{partition}: {for_code(error).__name__}")
+        try:
+            return await _look(client, group, topic, partition)
+        except KafkaError as refusal:
+            if not refusal.retriable:
+                raise Transient(f"offset of {group} on {topic}/{partition}: {refusal!r}") from refusal
+            error = refusal
         await asyncio.sleep(LOOK_PAUSE_S)
-    raise Transient(f"offset of {group} on {topic}/{partition} stayed pending for {LOOKS_MAX * LOOK_PAUSE_S:.0f} s")
+    raise Transient(f"offset of {group} on {topic}/{partition} stayed unknown: {error!r}")
+
+
+class _Unstable(KafkaError):
+    """A transaction that would move the offset is open."""
+
+    retriable = True
+
+
+async def _look(client: AIOKafkaClient, group: str, topic: str, partition: int) -> tuple[int, str]:
+    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    request = _OffsetFetch(group, topic, partition)
+    response: Any = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+    if response.error_code:
+        raise for_code(response.error_code)(group)
+    _, offset, _, metadata, error, _ = response.topics[0][1][0]
+    if error:
+        raise _Unstable(group) if error == UNSTABLE_OFFSET_COMMIT else for_code(error)(group)
+    return offset, metadata or ""
 
 
 async def leave_group(client: AIOKafkaClient, group: str, member_id: str) -> None:

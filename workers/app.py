@@ -84,6 +84,7 @@ class Worker:
             task = asyncio.create_task(self._decide(lane, record))
             self._under_way[lane].add(task)
             task.add_done_callback(lambda done: self._done(lane, done))
+            await asyncio.sleep(0)  # one question's rendering a turn of the loop: heartbeat and `control` get theirs
 
     async def _decide(self, lane: Lane, record: Record) -> None:
         began_s = time.monotonic()
@@ -124,5 +125,3 @@ class Worker:
             p50_ms=took[len(took) // 2] if took else None,
             p99_ms=took[int(len(took) * 0.99)] if took else None,
         )
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from backbone import telemetry
 from backbone.control import Control
@@ -31,6 +32,14 @@ from workers.catalogue import Served, generation_key
 from workers.engine import Ask, Engine, EngineFailed
 
 POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The engine gave nothing: the attempt's outcome, without `failed:`, and a sentence for people."""
+
+    outcome: Literal["hung", "raised"]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class Asker:
         reach("decide.after_answer")
         return self._judged(asked, ask, raw)
 
-    async def _generate(self, asked: Asked, ask: Ask) -> RawAnswer | BadAnswer | None:
+    async def _generate(self, asked: Asked, ask: Ask) -> RawAnswer | NoAnswer | None:
         """The raw answer, or what went wrong instead; None where the question's time ran out first."""
         left_s = (asked.question.valid_until_ms - now_ms()) / 1000
         telemetry.IN_FLIGHT.labels(self.model).inc()
@@ -90,29 +99,28 @@ class Asker:
                     return await self.engine.ask(ask)
         except TimeoutError:
             hung = left_s > self.settings.hung_s
-            return _failure("hung", f"no answer within {self.settings.hung_s:.0f} s") if hung else None
+            return NoAnswer("hung", f"no answer within {self.settings.hung_s:.0f} s") if hung else None
         except EngineFailed as error:
-            return _failure("raised", str(error))
+            return NoAnswer("raised", str(error))
         finally:
             telemetry.IN_FLIGHT.labels(self.model).dec()
 
-    def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | BadAnswer | None) -> Result:
+    def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | NoAnswer | None) -> Result:
         if raw is None:
             return asked.tried("failed:hung", now_ms()).expired(now_ms())
         parts = self.engine.parts(ask)
         key = generation_key(parts)
-        bad_text = ""
-        if isinstance(raw, RawAnswer):
+        if isinstance(raw, NoAnswer):
+            outcome, text = raw.outcome, raw.why
+        else:
             question, policy = asked.question, asked.policy
-            terms = answers.Asked(
-                question.symbol, question.event.context.price_ref, ask.mode, policy.limits.default_size_pct
-            )
+            terms = answers.Asked(question.symbol, question.event.context.price_ref, ask.mode, policy.limits.default_size_pct)
             answer = read_answer(raw, terms)
             if not isinstance(answer, BadAnswer):
                 used = self.engine.used(question.as_of_ms)
                 return self._publishable(asked, Generated(answer, raw, ask.prompt, key, parts, used))
-            raw, bad_text = answer, raw.text
-        failure = FailedGeneration(model=self.model, key=key, parts=parts, why=raw.outcome, text=bad_text or raw.why)
+            outcome, text = answer.outcome, raw.text
+        failure = FailedGeneration(model=self.model, key=key, parts=parts, why=outcome, text=text)
         return asked.handed_on(failure, self.fleet, now_ms())
 
     def _publishable(self, asked: Asked, generated: Generated) -> Result:
@@ -154,7 +162,3 @@ def undecidable(record: Record, detail: str) -> Result:
     except ValueError:
         src = Source(record.source.topic, record.source.partition, record.source.offset)
     return Result(record, (dead_letter_output(record, src, Reason.UNDECIDABLE, detail),))
-
-
-def _failure(outcome: answers.BadOutcome | str, why: str) -> BadAnswer:
-    return BadAnswer(outcome, why)  # type: ignore[arg-type]
