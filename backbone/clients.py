@@ -141,6 +141,6 @@ def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
 
 
 __all__ = [
-    "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection", "discard", "member",
+    "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection", "discard", "member",
     "plain_producer", "reader", "record_of", "stop", "transactional_producer",
 ]  # fmt: skip

@@ -1,0 +1,67 @@
+"""Writes questions to `contexts`, through FastStream's broker, and says where each one lies."""
+
+from __future__ import annotations
+
+import asyncio
+
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLScram512
+
+from backbone import clients
+from backbone.errors import Doubt, Fatal
+from backbone.settings import Settings
+from schemas import headers as names
+from schemas.source import Source
+from schemas.topic import CONTEXTS
+
+
+class Publisher:
+    """One idempotent producer. It partitions by murmur2, as every producer of `contexts` must."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        known = clients.connection(settings)
+        self._broker = KafkaBroker(
+            known["bootstrap_servers"],
+            security=_security(settings, known),
+            request_timeout_ms=known["request_timeout_ms"],
+            retry_backoff_ms=known["retry_backoff_ms"],
+            allow_auto_create_topics=False,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=clients.REQUEST_BYTES_MAX,
+            logger=None,
+            description="POST /decide writes contexts; decisions and dead letters come back",
+        )
+
+    async def start(self) -> None:
+        """Connect. Raises Fatal where the broker is away."""
+        try:
+            await asyncio.wait_for(self._broker.connect(), self._settings.request_timeout_s)
+        except (clients.KafkaError, TimeoutError) as error:
+            await self.stop()
+            raise Fatal(f"broker at {self._settings.kafka_bootstrap}: {error!r}; is it up?") from error
+
+    async def stop(self) -> None:
+        """Disconnect, within 3 s."""
+        await asyncio.wait([asyncio.create_task(self._broker.stop())], timeout=clients.STOP_S_MAX)
+
+    async def publish(self, key: bytes, value: bytes, traceparent: str | None = None) -> Source:
+        """Where the question lies now. Raises Doubt when nobody knows whether it was written: the same id may be sent again."""
+        sent = {names.CONTENT_TYPE: names.JSON_CONTENT.decode(), names.SCHEMA: names.CONTEXT_SCHEMA.decode()}
+        if traceparent is not None:
+            sent[names.TRACEPARENT] = traceparent
+        try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                written = await self._broker.publish(value, CONTEXTS, key=key, headers=sent)
+        except (clients.KafkaError, TimeoutError) as error:
+            raise Doubt(f"topic {CONTEXTS}: {error!r}") from error
+        return Source(written.topic, written.partition, written.offset)
+
+
+def _security(settings: Settings, known: dict[str, object]) -> BaseSecurity:
+    tls = known.get("ssl_context")
+    if settings.kafka_sasl_username and settings.kafka_sasl_password and "SASL" in settings.kafka_security_protocol:
+        username, password = settings.kafka_sasl_username, settings.kafka_sasl_password
+        return SASLScram512(username, password, ssl_context=tls, use_ssl=tls is not None)  # type: ignore[arg-type]
+    return BaseSecurity(ssl_context=tls, use_ssl=tls is not None)  # type: ignore[arg-type]
