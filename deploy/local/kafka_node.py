@@ -24,6 +24,8 @@ class KafkaNode:
     port: int
     controller_port: int
     folder: Path
+    # A node killed (-9) and started again is let in only when its former self has been silent for so long.
+    session_ms: int = 9_000
 
     def prepare(self) -> None:
         """Write its settings, and format its data folder unless that was done before.
@@ -47,6 +49,8 @@ class KafkaNode:
             "advertised.listeners": f"BROKER://{HOST}:{self.port}",
             "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
             "log.dirs": str(self.folder / "data"),
+            "broker.session.timeout.ms": str(self.session_ms),
+            "broker.heartbeat.interval.ms": str(self.session_ms // 6),
         }
         return SHARED_SETTINGS.read_text() + "\n" + "".join(f"{name}={value}\n" for name, value in own.items())
 

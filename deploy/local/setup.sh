@@ -129,8 +129,9 @@ kafka() {
     wanted="$(digest deploy/local/kafka/pom.xml deploy/local/kafka/jars.sha256 deploy/local/kafka_setup.py) $(java -version 2>&1 | tail -n 1)"
     [ "$(cat .local/kafka/.complete 2>/dev/null)" != "$wanted" ] || return 0
     rm -rf .local/kafka
-    mvn -B -q -C -Dstyle.color=never -f deploy/local/kafka/pom.xml dependency:copy-dependencies \
-        -DoutputDirectory="$PWD/.local/kafka/libs"
+    mvn -B -C -l .local/logs/maven.log -f deploy/local/kafka/pom.xml dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/.local/kafka/libs" ||
+        { tail -n 20 .local/logs/maven.log >&2; fail "Maven could not bring Kafka's jars"; }
     .venv/bin/python -m deploy.local.kafka_setup
     echo "$wanted" >.local/kafka/.complete
 }

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,35 +41,32 @@ class Process:
     restarts: int
 
 
-def up(plan: Plan, say: Say = print, owner: int | None = None) -> None:
+def tell(text: str) -> None:
+    """Print a line at once, also where the output is no terminal."""
+    print(text, flush=True)
+
+
+def up(plan: Plan, say: Say = tell, owner: int | None = None) -> None:
     """Start the stack and return when every process is ready; on any failure or interruption nothing is left running.
 
     `owner` is a process whose end ends the stack. Raises MachineError (what is in the way, and the remedy).
     """
-    with _lock(plan.state_dir):
+    with _lock(plan.state_dir), _ending_on(signal.SIGTERM, signal.SIGHUP), ExitStack() as undo:
         supervisor = Supervisor(plan.state_dir)
         if supervisor.is_up:
             _check_same(plan)
             say(f"already up: {plan.state_dir}")
             return
         supervisor.end()  # what a killed supervisor left
-        check_free(plan.ports_wanted())
-        programs = plan.programs()
-        plan.kafka.prepare()
-        plan.redis.prepare()
-        supervisor.write(programs, REPOSITORY)
-        plan.keep()
-        try:
-            with _deferring():
-                supervisor.start(owner)
-            _bring_up(plan, supervisor, programs, say)
-        except BaseException:
-            with _deferring():
-                supervisor.end()
-            raise
+        programs = _prepare(plan, supervisor)
+        undo.callback(_end, supervisor)
+        with _deferring():
+            supervisor.start(owner)
+        _bring_up(plan, supervisor, programs, say)
+        undo.pop_all()
 
 
-def down(state_dir: Path, say: Say = print) -> bool:
+def down(state_dir: Path, say: Say = tell) -> bool:
     """End every process of the stack in this state directory; Kafka's data stays. False if there was nothing to end."""
     if not state_dir.exists():
         return False
@@ -93,7 +90,7 @@ def processes(state_dir: Path) -> list[Process]:
 
 
 @contextmanager
-def running(plan: Plan, say: Say = print) -> Iterator[None]:
+def running(plan: Plan, say: Say = tell) -> Iterator[None]:
     """A stack for as long as the block lasts. SIGTERM and SIGHUP end it as Ctrl-C does, and even kill -9 of us.
 
     Call it from the main thread.
@@ -105,6 +102,21 @@ def running(plan: Plan, say: Say = print) -> Iterator[None]:
         finally:
             with _deferring():
                 down(plan.state_dir, say)
+
+
+def _prepare(plan: Plan, supervisor: Supervisor) -> tuple[Program, ...]:
+    check_free(plan.ports_wanted())
+    programs = plan.programs()
+    plan.kafka.prepare()
+    plan.redis.prepare()
+    supervisor.write(programs, REPOSITORY)
+    plan.keep()
+    return programs
+
+
+def _end(supervisor: Supervisor) -> None:
+    with _deferring():
+        supervisor.end()
 
 
 def _bring_up(plan: Plan, supervisor: Supervisor, programs: Sequence[Program], say: Say) -> None:
@@ -187,6 +199,9 @@ def _ending_on(*signals: signal.Signals) -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, end) for number in signals}
     try:
         yield

@@ -1,0 +1,63 @@
+"""The pipeline's own processes for tests, against a broker and a Redis: one by one, each with its own environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.ports import free_port
+from deploy.local.ready import Probe
+from tests.support.kafka import MODELS, Broker
+from tests.support.processes import Running, start
+from tests.support.redis import RedisServer
+
+NOTHING: Mapping[str, str] = {}
+
+
+class Pipeline:
+    """Routers, workers and a gateway; what is started here is ended by `close`, whatever happened to it."""
+
+    def __init__(
+        self, broker: Broker, redis_server: RedisServer, folder: Path, models: tuple[str, ...] = MODELS, engine: str = "scripted"
+    ) -> None:
+        self._folder = folder
+        self._started: list[Running] = []
+        self.environment = {
+            "TRADING_LLM_KAFKA_BOOTSTRAP": broker.bootstrap,
+            "TRADING_LLM_REDIS_URL": redis_server.url,
+            "TRADING_LLM_MODELS": ",".join(models),
+            "TRADING_LLM_ENGINE": engine,
+            "TRADING_LLM_STATE_DIR": str(folder / "state"),
+        }
+
+    @property
+    def started(self) -> tuple[Running, ...]:
+        """Every process that was started, in order, dead or alive."""
+        return tuple(self._started)
+
+    def router(self, ordinal: int = 0, env: Mapping[str, str] = NOTHING) -> Running:
+        """A router, started; not waited for."""
+        return self._start(f"router-{ordinal}", "router", {"TRADING_LLM_ORDINAL": str(ordinal), **env})
+
+    def worker(self, model: str, ordinal: int = 0, env: Mapping[str, str] = NOTHING) -> Running:
+        """A worker of this model, started; not waited for."""
+        own = {"TRADING_LLM_MODEL": model, "TRADING_LLM_ORDINAL": str(ordinal)}
+        return self._start(f"worker-{model}-{ordinal}", "workers", own | dict(env))
+
+    def gateway(self, env: Mapping[str, str] = NOTHING) -> Running:
+        """A gateway, started; not waited for."""
+        port = free_port()
+        return self._start("gateway", "gateway", {"TRADING_LLM_GATEWAY_PORT": str(port), **env}, port)
+
+    def close(self) -> None:
+        """End everything that was started."""
+        for process in reversed(self._started):
+            process.end()
+
+    def _start(self, name: str, module: str, own: Mapping[str, str], port: int | None = None) -> Running:
+        port = port or free_port()
+        environment = self.environment | {"TRADING_LLM_HTTP_PORT": str(port)} | dict(own)
+        process = start(name, (sys.executable, "-m", module), environment, Probe("http", port), self._folder)
+        self._started.append(process)
+        return process
