@@ -63,9 +63,7 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
 
 def plain_producer(settings: Settings) -> AIOKafkaProducer:
     """A producer for the edges: idempotent, acknowledged by all, no transactions."""
-    return AIOKafkaProducer(
-        **connection(settings), enable_idempotence=True, acks="all", max_request_size=REQUEST_BYTES_MAX
-    )
+    return AIOKafkaProducer(**connection(settings), enable_idempotence=True, acks="all", max_request_size=REQUEST_BYTES_MAX)
 
 
 def member(settings: Settings, group: str, instance: str) -> AIOKafkaConsumer:
@@ -141,6 +139,6 @@ def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
 
 
 __all__ = [
-    "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection", "discard", "member",
-    "plain_producer", "reader", "record_of", "stop", "transactional_producer",
+    "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection",
+    "discard", "member", "plain_producer", "reader", "record_of", "stop", "transactional_producer",
 ]  # fmt: skip

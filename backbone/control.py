@@ -26,9 +26,7 @@ class Control:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer: AIOKafkaConsumer = clients.reader(
-            settings, auto_offset_reset="earliest", fetch_max_wait_ms=100
-        )
+        self._consumer: AIOKafkaConsumer = clients.reader(settings, auto_offset_reset="earliest", fetch_max_wait_ms=100)
         self._values: dict[str, bytes] = {}
         self._policies: dict[str, Policy] = {}
         self._task: asyncio.Task[None] | None = None

@@ -1,11 +1,11 @@
 """What can go wrong, by what the caller does about it.
 
-    Trouble
-    ├── Refused      this message can never be decided: write its outcome, go on
-    ├── Transient    the same input again, a bounded number of times
-    ├── Doubt        nobody knows whether it was written: throw the producer away and claim the lane again
-    │   └── Fenced   somebody else has the lane: ask whether it is still ours before claiming it again
-    └── Fatal        log once, exit non-zero; the supervisor restarts
+Trouble
+├── Refused      this message can never be decided: write its outcome, go on
+├── Transient    the same input again, a bounded number of times
+├── Doubt        nobody knows whether it was written: throw the producer away and claim the lane again
+│   └── Fenced   somebody else has the lane: ask whether it is still ours before claiming it again
+└── Fatal        log once, exit non-zero; the supervisor restarts
 """
 
 from __future__ import annotations

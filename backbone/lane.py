@@ -304,6 +304,3 @@ def _key(record: Record) -> bytes:
 def now_ms() -> int:
     """The wall clock, epoch milliseconds; what the log's append time is compared with."""
     return int(time.time() * 1000)
-
-
-

@@ -68,9 +68,7 @@ def run(name: str, build: Callable[[Settings], Room], topics: Sequence[Topic]) -
 
 
 class _Shell:
-    def __init__(
-        self, name: str, settings: Settings, build: Callable[[Settings], Room], topics: Sequence[Topic]
-    ) -> None:
+    def __init__(self, name: str, settings: Settings, build: Callable[[Settings], Room], topics: Sequence[Topic]) -> None:
         self._name, self._settings, self._build, self._topics = name, settings, build, topics
         self._room: Room | None = None
         self._error: BaseException | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.decision import Decision
 from schemas.record import Output, Record
 
 
@@ -14,12 +15,14 @@ class Result:
 
     `ordered`: it waits for the earlier records of its key in this lane. `again(log_ms)`, where there is one, says what may be
     published at this log time: the very same result, another one (expired, halted), or None: not known yet, ask again soon.
+    `decision` is the one among the outputs, if any, for counting once it is written.
     """
 
     record: Record
     outputs: tuple[Output, ...]
     ordered: bool = False
     again: Callable[[int], Result | None] | None = None
+    decision: Decision | None = None
 
     @property
     def size_bytes(self) -> int:

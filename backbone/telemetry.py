@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from backbone.result import Result
+from schemas.canonical import parse_rfc3339
+from schemas.decision import Decision
+from schemas.headers import REASON, header_text
 
 log = logging.getLogger("trading_llm")
 
@@ -20,9 +24,8 @@ TRANSACTION_S = Histogram(
 ABORTED = Counter("trading_llm_transactions_aborted", "Transactions given up because an output had become late or halted.")
 LANES_LOST = Counter("trading_llm_lanes_lost", "Lanes thrown away and claimed again.", ["why"])
 LANES = Gauge("trading_llm_lanes", "Lanes that are claimed now.", ["input"])
-DECISIONS = Counter("trading_llm_decisions", "Decisions written.", ["model", "status", "action"])
+DECISIONS = Counter("trading_llm_decisions", "Decisions written.", ["model", "rule", "status", "action"])
 DEAD_LETTERS = Counter("trading_llm_dead_letters", "Records nobody can decide, by reason.", ["reason"])
-CHOSEN = Counter("trading_llm_chosen", "Contexts by the model and the rule that chose it.", ["model", "rule"])
 CONFIDENCE = Histogram(
     "trading_llm_confidence", "Probability of the proposed action.", ["model"],
     buckets=(0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
@@ -68,3 +71,18 @@ def committed(source: str, results: Sequence[Result], seconds: float) -> None:
     for result in results:
         for output in result.outputs:
             RECORDS.labels(source, output.topic).inc()
+            if (reason := header_text(output.headers, REASON)) is not None:
+                DEAD_LETTERS.labels(reason).inc()
+        if result.decision is not None:
+            _decided(result.decision)
+
+
+def _decided(decision: Decision) -> None:
+    """Count one decision that was written, under the model that answered, or `none`."""
+    model = decision.model.name if decision.model is not None else "none"
+    DECISIONS.labels(model, decision.route.rule or "none", decision.status, decision.action).inc()
+    if decision.confidence is not None:
+        CONFIDENCE.labels(model).observe(decision.confidence)
+    if decision.timings_ms.total is not None:
+        written_ms = max(0, time.time() * 1000 - parse_rfc3339(decision.decided_at))
+        LATENCY_S.labels(model).observe((decision.timings_ms.total + written_ms) / 1000)

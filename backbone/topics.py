@@ -22,6 +22,8 @@ from schemas.policy import Policy
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
+CONTEXTS_PARTITIONS = 8  # also of `decisions`; a bot's key finds its partition by it
+MODEL_PARTITIONS = 4  # the ceiling of a model's worker processes
 YEAR_MINUTES = 365 * 24 * 60
 
 
@@ -60,10 +62,10 @@ def plan(models: Sequence[str]) -> tuple[Planned, ...]:
 
 def _lanes(models: Sequence[str], *, replay: bool) -> Iterator[Planned]:
     prefix = names.REPLAY if replay else ""
-    yield Planned(f"{prefix}{names.CONTEXTS}", 8, 7 * DAY_MS if replay else FOR_EVER, f"{prefix}router")
+    yield Planned(f"{prefix}{names.CONTEXTS}", CONTEXTS_PARTITIONS, 7 * DAY_MS if replay else FOR_EVER, f"{prefix}router")
     for model in models:
-        yield Planned(names.model_topic(model, replay=replay), 4, 7 * DAY_MS, f"{prefix}worker.{model}")
-    yield Planned(names.decisions_topic(replay=replay), 8, FOR_EVER)
+        yield Planned(names.model_topic(model, replay=replay), MODEL_PARTITIONS, 7 * DAY_MS, f"{prefix}worker.{model}")
+    yield Planned(names.decisions_topic(replay=replay), CONTEXTS_PARTITIONS, FOR_EVER)
     yield Planned(names.dead_letters_topic(replay=replay), 4, 7 * DAY_MS if replay else 90 * DAY_MS)
 
 
@@ -141,7 +143,9 @@ async def _warnings(admin: AIOKafkaAdminClient) -> list[str]:
         for *_, entries in response.resources:
             for name, value, *_ in entries:
                 if name == key and int(value) < YEAR_MINUTES:
-                    return [f"broker: {key}={value} is under a year: an idle group's offsets expire and its lanes refuse to start"]
+                    return [
+                        f"broker: {key}={value}, under a year: an idle group loses its offsets, and its lanes refuse to start"
+                    ]
     return []
 
 
@@ -165,9 +169,7 @@ async def _first_offsets(settings: Settings, planned: Sequence[Planned], created
     return lanes
 
 
-async def _is_new(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, planned: Planned, created: frozenset[str]
-) -> bool:
+async def _is_new(consumer: AIOKafkaConsumer, partition: TopicPartition, planned: Planned, created: frozenset[str]) -> bool:
     group = str(planned.group)
     offset, _ = await committed(consumer._client, group, partition.topic, partition.partition)
     if offset != NO_OFFSET:

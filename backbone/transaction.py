@@ -63,8 +63,6 @@ class Writer:
     async def _send(self, results: Sequence[Result]) -> int:
         """Send all, await all (a commit goes through although a send failed); answers the newest log time, epoch ms."""
         outputs = [output for result in results for output in result.outputs]
-        futures = [
-            await self._producer.send(o.topic, value=o.value, key=o.key, headers=list(o.headers)) for o in outputs
-        ]
+        futures = [await self._producer.send(o.topic, value=o.value, key=o.key, headers=list(o.headers)) for o in outputs]
         written = await asyncio.gather(*futures)
         return max((each.timestamp for each in written), default=int(time.time() * 1000))

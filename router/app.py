@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from backbone import topics
+from backbone import telemetry, topics
 from backbone.control import Control
 from backbone.errors import Fatal
 from backbone.history import read_back
+from backbone.keys import partition_of
 from backbone.lane import Lane, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
@@ -81,12 +82,18 @@ class Router:
         world, dedupe = self._world(), self._dedupe[lane.place.partition]
         slice_ends_s = time.monotonic() + SLICE_S
         for record in records:
-            output = judge(record, dedupe, world, now_ms())
+            self._count_misplaced(record)
+            result = judge(record, dedupe, world, now_ms())
             reach("decide.after_answer")
-            lane.finish(Result(record, (output,)))
+            lane.finish(result)
             if time.monotonic() > slice_ends_s:
                 await asyncio.sleep(0)
                 slice_ends_s = time.monotonic() + SLICE_S
+
+    def _count_misplaced(self, record: Record) -> None:
+        """A key that lies where another client's partitioner put it: order and dedupe do not hold for it."""
+        if record.key and partition_of(record.key, topics.CONTEXTS_PARTITIONS) != record.source.partition:
+            telemetry.MISPLACED_KEYS.inc()
 
     def give_up(self, record: Record) -> Result:
         """The outcome of a record that ended its routers again and again."""
@@ -110,5 +117,3 @@ class Router:
         if not self._settings.enable_llm_trading:
             return TRADING_DISABLED
         return self._control.halt_for(question.bot_id, question.symbol, None)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backbone.result import Result
 from deciders.features import Features, compute_features
 from deciders.outcome import Moment, expired, halted, no_model, rejected
 from deciders.routing import Chosen, Fleet, NoModel
@@ -17,7 +18,7 @@ from schemas.halt import Halt, HaltMode
 from schemas.origin import default_context_id, run_id_of
 from schemas.policy import Policy
 from schemas.question import Question, resolve
-from schemas.record import Output, Record
+from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.route import Route
 from schemas.tagged import tag_for, tagged_output
@@ -36,14 +37,14 @@ class World:
     halt_for: HaltFor
 
 
-def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Output:
-    """The one output that this record's transaction writes. Remembers its name in `dedupe`."""
+def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
+    """The one result of this record. Remembers its name in `dedupe`."""
     try:
         return _judge(record, dedupe, world, now_ms)
     except DeadLettered as refusal:
-        return dead_letter_output(record, record.source, refusal.reason, refusal.detail)
+        return Result(record, (dead_letter_output(record, record.source, refusal.reason, refusal.detail),))
     except Rejected as refusal:
-        return decision_output(record, record.source, rejected(record, refusal, world.policy, now_ms))
+        return _decided(record, rejected(record, refusal, world.policy, now_ms))
 
 
 def remember(record: Record, dedupe: Dedupe) -> None:
@@ -56,7 +57,7 @@ def remember(record: Record, dedupe: Dedupe) -> None:
         pass  # a record that has no name, or one that was somebody else's first
 
 
-def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Output:
+def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
     try:
         event = read_context(record)
         _take(_name_of(record, event), record, dedupe)
@@ -75,7 +76,8 @@ def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Output:
     choice = world.choose(question, features, world.policy, world.fleet)
     if isinstance(choice, NoModel):
         return _decided(record, no_model(question, choice, moment))
-    return tagged_output(record, question, choice.model, tag_for(question, choice.chosen, choice.route, now_ms))
+    tag = tag_for(question, choice.chosen, choice.route, now_ms)
+    return Result(record, (tagged_output(record, question, choice.model, tag),))
 
 
 def _name_of(record: Record, event: ContextEvent) -> Name:
@@ -102,5 +104,5 @@ def _timings(question: Question, now_ms: int) -> Timings:
     return Timings(routed=passed_ms, total=passed_ms)
 
 
-def _decided(record: Record, decision: Decision) -> Output:
-    return decision_output(record, record.source, decision)
+def _decided(record: Record, decision: Decision) -> Result:
+    return Result(record, (decision_output(record, record.source, decision),), decision=decision)

@@ -110,6 +110,7 @@ class Asker:
             return asked.tried("failed:hung", now_ms()).expired(now_ms())
         parts = self.engine.parts(ask)
         key = generation_key(parts)
+        outcome: str
         if isinstance(raw, NoAnswer):
             outcome, text = raw.outcome, raw.why
         else:

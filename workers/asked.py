@@ -76,7 +76,7 @@ class Asked:
         return after._decided(decision)
 
     def _decided(self, decision: Decision) -> Result:
-        return Result(self.record, (decision_output(self.record, self.question.src, decision),))
+        return Result(self.record, (decision_output(self.record, self.question.src, decision),), decision=decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,7 @@ class Generated:
 
     def said(self, failed: tuple[FailedGeneration, ...]) -> Said:
         """What a decision keeps of it."""
-        generation = Generation(
-            key=self.key, parts=self.parts, text=self.raw.text, trimmed=self.prompt.trimmed, failed=failed
-        )
+        generation = Generation(key=self.key, parts=self.parts, text=self.raw.text, trimmed=self.prompt.trimmed, failed=failed)
         return Said(
             model=self.used,
             proposed=self.answer.proposed,
@@ -102,9 +100,7 @@ class Generated:
             confidence_source="label",
             probs=self.answer.probs,
             rationale=self.answer.rationale,
-            tokens=Tokens(
-                prompt=self.raw.prompt_tokens, cached=self.raw.cached_tokens, completion=self.raw.completion_tokens
-            ),
+            tokens=Tokens(prompt=self.raw.prompt_tokens, cached=self.raw.cached_tokens, completion=self.raw.completion_tokens),
             generation=generation,
         )
 
@@ -129,6 +125,5 @@ class Judgement:
 
     def result(self, decision: Decision) -> Result:
         """The outcome that writes it; it waits for the earlier answers of its key."""
-        return Result(
-            self.asked.record, (decision_output(self.asked.record, self.asked.question.src, decision),), ordered=True
-        )
+        output = decision_output(self.asked.record, self.asked.question.src, decision)
+        return Result(self.asked.record, (output,), ordered=True, decision=decision)
