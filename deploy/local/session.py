@@ -58,6 +58,7 @@ class Session:
             for pid in left:
                 kill(pid, signal.SIGKILL)
             time.sleep(0.02)
+        _reap(self.leader)
 
     def _is_of_this_boot(self) -> bool:
         return BOOT.read_text().strip() == self.boot
@@ -68,6 +69,14 @@ def kill(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
+        return
+
+
+def _reap(pid: int) -> None:
+    # Our own child, where this process started it; else somebody else's.
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
         return
 
 

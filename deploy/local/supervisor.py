@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -99,12 +100,14 @@ class Supervisor:
         """Start it in a session of its own, so that Ctrl-C reaches it through us only; it ends with its owner."""
         tie = [sys.executable, "-ES", str(LAUNCH), "tie", str(owner)] if owner is not None else []
         command = [*tie, sys.executable, "-m", "supervisor.supervisord", "-c", str(self.state_dir / "supervisor.conf")]
-        out = logs_of(self.state_dir) / "supervisor.out"
-        with out.open("wb") as sink:
-            child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd=self.state_dir
-            )
-        Session.led_by(child.pid).keep(self._session)
+        out = str(logs_of(self.state_dir) / "supervisor.out")
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=files, setsid=True)
+        Session.led_by(pid).keep(self._session)
 
     def await_answer(self) -> None:
         """Return when it answers. Raises NotReadyError after 15 s, or when it has ended."""
@@ -174,7 +177,8 @@ class Supervisor:
         # The host is not used: the transport speaks through the socket.
         server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
-            return cast(object, getattr(server.supervisor, question)(*arguments))
+            with closing(transport):
+                return cast(object, getattr(server.supervisor, question)(*arguments))
         except (OSError, xmlrpc.client.Error) as error:
             raise MachineError(f"the supervisor of {self.state_dir} does not answer: {error}") from error
 
