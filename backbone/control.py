@@ -29,6 +29,7 @@ class Control:
         self._consumer: AIOKafkaConsumer = clients.reader(settings, auto_offset_reset="earliest", fetch_max_wait_ms=100)
         self._values: dict[str, bytes] = {}
         self._policies: dict[str, Policy] = {}
+        self._position = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -56,8 +57,9 @@ class Control:
     @property
     def fresh(self) -> bool:
         """Whether the topic was confirmed read to its end within the last 500 ms."""
-        at_ms = self._consumer.last_poll_timestamp(PARTITION)
-        return at_ms is not None and time.time() * 1000 - at_ms < FRESH_S * 1000
+        at_ms, end = self._consumer.last_poll_timestamp(PARTITION), self._consumer.last_stable_offset(PARTITION)
+        recent = at_ms is not None and time.time() * 1000 - at_ms < FRESH_S * 1000
+        return recent and end is not None and self._position >= end
 
     def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
         """The halt in force for this question, the widest first."""
@@ -91,6 +93,7 @@ class Control:
             else:
                 self._values[key] = record.value
             telemetry.event("control.read", key=key, set=record.value is not None)
+        self._position = await self._consumer.position(PARTITION)
 
 
 def _halt(scope: str, value: bytes) -> Halt:

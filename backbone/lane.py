@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -71,6 +71,21 @@ class _Queue:
         return may_go
 
 
+class _Bytes:
+    """How much a lane holds: its records' values, and their results until they are written."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self._of: dict[int, int] = {}
+
+    def add(self, offset: int, size_bytes: int) -> None:
+        self.held += size_bytes
+        self._of[offset] = self._of.get(offset, 0) + size_bytes
+
+    def drop(self, offsets: Collection[int]) -> None:
+        self.held -= sum(self._of.pop(offset) for offset in offsets)
+
+
 class Lane:
     """One claim of one partition. Everything on it runs in the event loop of its reader."""
 
@@ -84,7 +99,7 @@ class Lane:
         self._order: KeyOrder[Result] = KeyOrder()
         self._queue = _Queue()
         self._space = asyncio.Event()
-        self._bytes_held = 0
+        self._bytes = _Bytes()
         self._backlog: deque[Record] = deque()
         self._claims = 0
         self._careful_below = 0
@@ -107,11 +122,13 @@ class Lane:
                 offset, metadata = await committed(self._producer.client, *self._coordinates())  # 2
                 reach("claim.after_offset")
                 await self._check(offset)
+            mark = Mark.parse(offset, metadata)
         except ProducerFenced as error:
             raise Fenced(f"lane {self.place} was claimed elsewhere") from error
         except LOST as error:
             raise Doubt(f"claim of {self.place}: {error!r}") from error
-        mark = Mark.parse(offset, metadata)
+        except ValueError as error:
+            raise Fatal(f"{self.place}: {error}: somebody else commits for group {self.place.group}") from error
         self._consumer.seek(self._partition, mark.offset)  # 3
         self._progress, self._claims, self._marked = Progress(mark), mark.claims, mark.offset
         telemetry.event("lane.claimed", topic=self.place.topic, partition=self.place.partition, offset=mark.offset)
@@ -153,7 +170,7 @@ class Lane:
         if self._backlog and not self._progress.fits(self._backlog[0].source.offset):
             return False
         few = self._progress.unfinished < self._settings.lane_records_max
-        return few and self._bytes_held < self._settings.lane_bytes_max
+        return few and self._bytes.held < self._settings.lane_bytes_max
 
     def _careful(self) -> bool:
         return self._progress.position < self._careful_below
@@ -179,7 +196,7 @@ class Lane:
             record = self._backlog.popleft()
             if self._progress.deliver(record.source.offset):
                 self._order.deliver(_key(record), record.source.offset)
-                self._bytes_held += len(record.value)
+                self._bytes.add(record.source.offset, len(record.value))
                 out.append(record)
         return out
 
@@ -202,7 +219,7 @@ class Lane:
     def finish(self, result: Result) -> None:
         """This record has its result; it is written as soon as it may be."""
         record = result.record
-        self._bytes_held += result.size_bytes
+        self._bytes.add(record.source.offset, result.size_bytes)
         if result.ordered:
             released = self._order.finish(_key(record), record.source.offset, result)
         else:
@@ -257,7 +274,7 @@ class Lane:
             return
         self._progress.finish(offsets)
         self._claims = 0
-        self._bytes_held = max(0, self._bytes_held - sum(len(r.record.value) + r.size_bytes for r in results))
+        self._bytes.drop(offsets)
         self._space.set()
         telemetry.committed(self.place.topic, results, time.monotonic() - started_s)
 

@@ -133,6 +133,7 @@ class Reader:
                 mark = await lane.claim()
                 await self._work.claimed(lane, mark)
                 self._open[partition] = lane
+                telemetry.LANES.labels(self._topic).set(len(self._open))
                 first, pause_s = False, PAUSE_S
                 await self._serve(lane)
             except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
@@ -141,6 +142,7 @@ class Reader:
                 pause_s = self._lost(lane, error, pause_s)
             finally:
                 self._open.pop(partition, None)
+                telemetry.LANES.labels(self._topic).set(len(self._open))
                 self._work.dropped(lane)
                 await lane.close()
             await asyncio.sleep(pause_s)
@@ -148,6 +150,10 @@ class Reader:
     def _lost(self, lane: Lane, error: Exception, pause_s: float) -> float:
         telemetry.LANES_LOST.labels(type(error).__name__).inc()
         telemetry.event("lane.lost", lane=lane.place, error=error)
+        if self._consumer._coordinator._coordination_task.done():
+            raise Fatal(
+                f"membership of {self._group} ended: {error!r}; is another process running under this ordinal?"
+            ) from error
         if isinstance(error, Fenced):
             return FENCED_PAUSE_HEARTBEATS * self._settings.heartbeat_interval_s
         return min(pause_s * 2, PAUSE_S_MAX)

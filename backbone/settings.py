@@ -40,7 +40,6 @@ class Settings(BaseSettings):
     http_port: int = Field(default=0, ge=0, le=65_535)  # health, readiness, metrics; 0: none
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=0, le=65_535)
-    otlp_endpoint: str | None = None  # where spans go; none: no tracing
     stop_points: str = ""  # tests only: `name=kill|stop|raise|cancel[@n]`, comma-separated
 
     # What is decided.
