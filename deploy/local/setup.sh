@@ -58,6 +58,8 @@ missing_packages() { # Debian's names of what this machine lacks
     java_is_17 || echo openjdk-17-jre-headless
     command -v mvn >/dev/null || echo maven
     command -v redis-server >/dev/null || echo redis-server
+    # vLLM's CPU build is linked against it, and no wheel brings it.
+    [ "$LEVEL" = core ] || "${python:-false}" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null || echo libnuma1
 }
 
 apt() {
