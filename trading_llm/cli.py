@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
-from trading_llm import stack, topics
+from trading_llm import deciding, explaining, feeding, reference, stack, topics, watching
 from trading_llm.exits import Commands
 
 app = typer.Typer(
@@ -15,5 +17,21 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(topics.app, name="topics")
-for command in (stack.up, stack.down, stack.status):
+app.add_typer(reference.models, name="models")
+for command in (
+    stack.up,
+    stack.down,
+    stack.status,
+    deciding.decide,
+    explaining.explain,
+    watching.watch,
+    feeding.feed,
+    reference.schemas,
+):
     app.command()(command)
+
+
+@app.callback()
+def _quiet() -> None:
+    # A command says in one line what is away; the client library's own warnings would stand before it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -30,6 +30,10 @@ class NoDecision(Exception):
     """There is no decision, or not yet: ask again with the same `context_id`."""
 
 
+class Unreachable(NoDecision):
+    """The gateway does not answer: is it up, and is LLM_ENDPOINT its address?"""
+
+
 class Client:
     """Asks, once a `context_id`, and waits. Reads ENABLE_LLM_TRADING, MIN_LLM_CONFIDENCE and LLM_ENDPOINT.
 
@@ -62,8 +66,10 @@ class Client:
         asked = take(canonical_json(self._with_threshold(event)), Naming(None, _fresh_id()), _now_ms())
         if not self.settings.enable_llm_trading:
             return halted(asked.value, asked.ids[2], _now_ms())
-        if self._link is None:
+        if self._over == "http":
             return Decision.from_bytes(await self._by_http(asked, wait_s))
+        if self._link is None:
+            raise RuntimeError("a client over Kafka must be entered first: `async with Client(...) as client`")
         answer = await self._link.ask(asked, wait_s)
         if isinstance(answer, NotYet):
             raise NoDecision(f"context_id {asked.ids[2]}: no decision within {wait_s:g} s")
@@ -76,7 +82,7 @@ class Client:
         limits = dict(event.get("risk_limits") or {})
         own = limits.get("min_confidence")
         ours = self.settings.min_llm_confidence
-        if not isinstance(own, int | float) or own < ours:
+        if own is None or (isinstance(own, int | float) and own < ours):
             limits["min_confidence"] = ours
         return {**event, "risk_limits": limits}
 
@@ -86,7 +92,7 @@ class Client:
             async with asyncio.timeout(wait_s + 5):
                 response = await self._http.post("/decide", content=asked.value, headers=headers, timeout=None)
         except (httpx.HTTPError, TimeoutError) as error:
-            raise NoDecision(f"gateway at {self.settings.llm_endpoint}: {error!r}") from error
+            raise Unreachable(f"gateway at {self.settings.llm_endpoint}: {error!r}; is it up?") from error
         if response.status_code != 200:
             raise NoDecision(f"context_id {asked.ids[2]}: {response.status_code} {response.text[:500]}")
         return response.content

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from trading_llm.exits import DidNotHold
 
+WIDTH_WITHOUT_TERMINAL = 240  # a pipe has no edge at which to cut
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -31,7 +33,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     shown = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*("-" if cell is None else str(cell) for cell in row))
-    Console().print(shown)
+    console = Console()
+    console.print(shown, width=None if console.is_terminal else WIDTH_WITHOUT_TERMINAL)
 
 
 def check(holds: bool, why: str) -> None:
