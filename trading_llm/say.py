@@ -33,8 +33,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     shown = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*("-" if cell is None else str(cell) for cell in row))
-    console = Console()
-    console.print(shown, width=None if console.is_terminal else WIDTH_WITHOUT_TERMINAL)
+    Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL).print(shown)
 
 
 def check(holds: bool, why: str) -> None:
