@@ -105,6 +105,7 @@ class Lane:
         self._careful_below = 0
         self._active_s = time.monotonic()
         self._marked = 0
+        self._looked_s = 0.0
         self._closing = False
 
     # -- claiming ---------------------------------------------------------------------------------------------------
@@ -238,20 +239,32 @@ class Lane:
                 await self._writer.commit((), self._mark)
 
     async def _awake(self) -> None:
-        waits = TICK_S if self._queue.waiting or len(self._order) else None
         try:
-            async with asyncio.timeout(waits):
+            async with asyncio.timeout(TICK_S if self._holds_back else None):
                 await self._queue.wake.wait()
         except TimeoutError:
-            self._look_again()
+            pass
         self._queue.wake.clear()
+        # By the clock, not by the silence: a busy lane's results would keep what waits from ever being looked at.
+        if self._holds_back and time.monotonic() - self._looked_s >= TICK_S:
+            self._looked_s = time.monotonic()
+            self._look_again()
+
+    @property
+    def _holds_back(self) -> bool:
+        return bool(self._queue.waiting or len(self._order))
 
     def _look_again(self) -> None:
         """What waited too long for an earlier record of its key goes out by itself, turned into what it may still be."""
         self._queue.ready.extendleft(reversed(self._queue.waiting))
         self._queue.waiting.clear()
         for offset, held in self._order.held():
-            if held.again is not None and (turned := held.again(now_ms())) is not None and turned is not held:
+            turned = held if held.again is None else held.again(now_ms())
+            if turned is None or turned is held:
+                continue
+            if turned.ordered:  # another halt, and still a model's answer: it keeps its place
+                self._order.replace(offset, turned)
+            else:
                 self._queue.ready.extend([turned, *self._order.leave(_key(held.record), offset)])
 
     def _take(self) -> list[Result]:
@@ -300,14 +313,14 @@ class Lane:
         """Wait until what is held is written, at most so long; `pending` says whether somebody still works on it."""
         until_s = time.monotonic() + seconds
         while self._progress.unfinished and time.monotonic() < until_s:
-            if not (pending() or self._queue.ready or self._queue.waiting or len(self._order)):
+            if not (pending() or self._queue.ready or self._holds_back or self._writer.busy):
                 return
             await asyncio.sleep(0.02)
 
     async def hand_back(self) -> None:
         """An owner that leaves in peace takes its claim off the count, so that its successor suspects nobody."""
         if self._progress.unfinished and self._claims:
-            await self._writer.commit((), lambda: self._progress.mark(claims=self._claims - 1))
+            await self._writer.commit((), lambda: self._progress.mark(claims=max(0, self._claims - 1)))
 
     async def close(self) -> None:
         """Throw the producer away. What was open is aborted by the next claim's fence, or by its time-out."""

@@ -35,6 +35,10 @@ class KeyOrder(Generic[T]):
         line.remove(offset)
         return self._release(key)
 
+    def replace(self, offset: int, result: T) -> None:
+        """The result that waits for this record is another one now, in the same place."""
+        self._held[offset] = result
+
     def held(self) -> list[tuple[int, T]]:
         """The results that wait for an earlier record of their key, by offset."""
         return list(self._held.items())

@@ -103,9 +103,10 @@ class _Shell:
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:
-        room = self._room = self._build(self._settings)
-        tasks = [asyncio.create_task(self._watch(room)), asyncio.create_task(self._note_progress())]
+        tasks = [asyncio.create_task(self._note_progress())]
         try:
+            room = self._room = self._build(self._settings)
+            tasks.append(asyncio.create_task(self._watch(room)))
             await room.start()
             telemetry.event(f"{self._name}.started", models=",".join(self._settings.models))
         except Fatal as error:
@@ -113,7 +114,8 @@ class _Shell:
         yield
         for task in tasks:
             task.cancel()
-        await room.stop()
+        if self._room is not None:
+            await self._room.stop()
         telemetry.event(f"{self._name}.stopped")
 
     async def _watch(self, room: Room) -> None:

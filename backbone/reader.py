@@ -88,6 +88,8 @@ class Reader:
 
     async def _leave(self) -> None:
         coordinator = self._consumer._coordinator
+        if coordinator is None:
+            return  # it never joined
         try:
             async with asyncio.timeout(clients.STOP_S_MAX):
                 await leave_group(self._consumer._client, self._group, coordinator.member_id)
@@ -118,6 +120,8 @@ class Reader:
     async def _drain(self, lane: Lane, drain_s: float) -> None:
         lane.close_intake()
         await lane.drain(drain_s, lambda: self._work.pending(lane))
+        if self.failed.done():
+            return  # this process dies of something: what it held may be why, and stays counted
         try:
             await lane.hand_back()
         except Doubt as doubt:

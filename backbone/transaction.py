@@ -25,6 +25,11 @@ class Writer:
         self._producer, self._group, self._partition, self._doubt_s = producer, group, partition, doubt_s
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is under way."""
+        return self._one_at_a_time.locked()
+
     async def commit(self, results: Sequence[Result], mark: Callable[[], Mark]) -> int | None:
         """Write these results and the mark; None once they are written.
 

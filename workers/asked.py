@@ -124,6 +124,7 @@ class Judgement:
         return answered(question, after.tag.route, said, limited, moment)
 
     def result(self, decision: Decision) -> Result:
-        """The outcome that writes it; it waits for the earlier answers of its key."""
+        """The outcome that writes it; a model's answer waits for the earlier ones of its key."""
         output = decision_output(self.asked.record, self.asked.question.src, decision)
-        return Result(self.asked.record, (output,), ordered=True, decision=decision)
+        ordered = decision.status not in ("EXPIRED", "HALTED")
+        return Result(self.asked.record, (output,), ordered=ordered, decision=decision)
