@@ -6,7 +6,7 @@ import logging
 
 import typer
 
-from trading_llm import deciding, explaining, feeding, reference, stack, topics, watching
+from trading_llm import deciding, demo, explaining, feeding, reference, stack, topics, watching
 from trading_llm.exits import Commands
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     explaining.explain,
     watching.watch,
     feeding.feed,
+    demo.demo,
     reference.schemas,
 ):
     app.command()(command)
