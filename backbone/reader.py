@@ -56,7 +56,6 @@ class Reader:
         self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
-        self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned = asyncio.Event()
 
@@ -80,8 +79,7 @@ class Reader:
 
     async def stop(self, *, leave: bool) -> None:
         """Finish what is held, within `drain_s`, and give the lanes back; `leave`: so that others have them at once."""
-        self._stopping = True
-        await self.close_lanes(self._settings.drain_s)
+        await self.close_lanes(0.0 if self.failed.done() else self._settings.drain_s)
         if leave:
             await self._leave()
         await clients.stop(self._consumer)
