@@ -17,6 +17,7 @@ check() {
     local failed=0
     $BIN/ruff check --quiet . || failed=1
     $BIN/mypy || failed=1
+    $BIN/mypy --explicit-package-bases tests || failed=1
     $BIN/lint-imports || failed=1
     $BIN/hadolint deploy/docker/*.Dockerfile || failed=1
     $BIN/python -m pytest -q tests/house || failed=1
