@@ -108,7 +108,7 @@ class _Court:
         except ValueError as error:
             self.blame(MALFORMED, f"{record.source}: {error}"[:300])
             return
-        self.statuses[decision.status] += 1
+        self.statuses[decision.status.value] += 1
         self._check_subject(record, src, decision)
         self._check_order(record, src, decision)
         self._check_time(record, decision)

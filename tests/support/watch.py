@@ -77,8 +77,10 @@ class Watch:
     async def settled(self, s_max: float = 60.0) -> Verdict:
         """The verdict once every context has its outcome, no transaction is open and the marks have come up to them."""
         deadline = time.monotonic() + s_max
-        while not (found := await self.verdict()).holds and time.monotonic() < deadline:
+        found = await self.verdict()
+        while not found.holds and time.monotonic() < deadline:
             await asyncio.sleep(0.3)
+            found = await self.verdict()
         return found
 
     async def verdict(self) -> Verdict:

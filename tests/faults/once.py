@@ -1,0 +1,194 @@
+"""The whole pipeline under random kill -9, judged from its logs; prints figures.
+
+    python -m tests.faults.once --contexts 10000 --kills 20 --routers 3 --workers 2 --seed 1
+
+Exit 0: every context has exactly one outcome, in order. `--then COMMAND` runs a command against the broker, while it is still
+up (its address stands in TRADING_LLM_KAFKA_BOOTSTRAP, and {} in the command), as another judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backbone import clients
+from backbone.settings import Settings
+from schemas.source import Source
+from tests.support import feed
+from tests.support.kafka import MODELS, Broker
+from tests.support.processes import Running
+from tests.support.redis import RedisServer
+from tests.support.stack import Pipeline
+from tests.support.verdict import Verdict
+from tests.support.watch import Watch, watching
+
+KEYS = 500
+CHUNK = 50  # contexts sent at once
+READY_S_MAX = 180.0
+TTL_MS = 1_800_000  # nothing expires while processes are being killed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is sent, through how many processes, of which how many are killed, `pause_s` apart."""
+
+    contexts: int
+    kills: int
+    routers: int
+    workers: int
+    seed: int
+    models: tuple[str, ...] = MODELS
+    pause_s: float = 2.0
+    settle_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of it."""
+
+    plan: Plan
+    verdict: Verdict | None = None
+    seconds: float = 0.0
+    killed: Counter[str] = field(default_factory=Counter)
+    fell: Counter[str] = field(default_factory=Counter)  # ended by themselves, at the start or on the way
+
+    def __str__(self) -> str:
+        fired = ", ".join(f"{count} kill -9 of a {room}" for room, count in sorted(self.killed.items())) or "none"
+        return (
+            f"{self.plan.contexts} contexts, {KEYS} keys, {self.plan.routers} routers, {self.plan.workers} workers a model, "
+            f"models {' '.join(self.plan.models)}, seed {self.plan.seed}\n"
+            f"faults that fired: {fired} ({self.killed.total()} of {self.plan.kills}); ended by themselves: {self.fell.total()}\n"
+            f"{self.seconds:.1f} s from the first context to the last outcome\n{self.verdict}"
+        )
+
+
+async def run(plan: Plan, broker: Broker, redis_server: RedisServer, folder: Path) -> Report:
+    """Start the processes, feed and kill at once, wait until all is settled, and judge. Topics must be fresh."""
+    pipeline = Pipeline(broker, redis_server, folder, models=plan.models)
+    starts = list(_starts(plan, pipeline))
+    report = Report(plan)
+    try:
+        running = [start() for start in starts]
+        for index in range(len(running)):
+            await _ready(index, starts, running, report)
+        async with watching(broker.bootstrap, plan.models) as watch:
+            began_s = time.monotonic()
+            feeding = asyncio.create_task(_feed(plan, broker.bootstrap))
+            await _kill(plan, starts, running, report)
+            await _until_answered(watch, await feeding, plan, lambda: _start_fallen(starts, running, report))
+            report.seconds = time.monotonic() - began_s
+            report.verdict = await watch.settled(60)
+        return report
+    finally:
+        pipeline.close()
+
+
+async def _ready(index: int, starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
+    """Wait for it; one that falls by itself is started again, as a supervisor would, and counted."""
+    deadline = time.monotonic() + READY_S_MAX
+    while not running[index].probe.answers():
+        assert time.monotonic() < deadline, f"{running[index].name} is not ready after {READY_S_MAX:.0f} s"
+        if running[index].popen.poll() is not None:
+            report.fell[running[index].name] += 1
+            running[index] = starts[index]()
+        await asyncio.sleep(0.1)
+
+
+def _starts(plan: Plan, pipeline: Pipeline) -> Sequence[Callable[[], Running]]:
+    routers = [lambda ordinal=ordinal: pipeline.router(ordinal) for ordinal in range(plan.routers)]
+    pairs = [(model, ordinal) for model in plan.models for ordinal in range(plan.workers)]
+    return [*routers, *(lambda model=model, ordinal=ordinal: pipeline.worker(model, ordinal) for model, ordinal in pairs)]
+
+
+async def _feed(plan: Plan, bootstrap: str) -> list[Source]:
+    """Send everything, spread over the time that the kills take."""
+    bodies = feed.bodies(plan.contexts, KEYS, plan.seed, plan.models, ttl_ms=TTL_MS)
+    pause_s = plan.kills * plan.pause_s / (len(bodies) / CHUNK)
+    sources: list[Source] = []
+    producer = clients.plain_producer(_settings(bootstrap))
+    await producer.start()
+    try:
+        for first in range(0, len(bodies), CHUNK):
+            sources += await feed.send(bootstrap, bodies[first : first + CHUNK], producer)
+            await asyncio.sleep(pause_s)
+    finally:
+        await clients.stop(producer)
+    return sources
+
+
+async def _kill(plan: Plan, starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
+    """kill -9 of one at a time, each started again at once; who, by the seed."""
+    drawn = random.Random(plan.seed)
+    for _ in range(plan.kills):
+        await asyncio.sleep(drawn.uniform(0.5, 1.5) * plan.pause_s)
+        index = drawn.randrange(len(starts))
+        if running[index].popen.poll() is None:
+            running[index].kill()
+            report.killed["router" if index < plan.routers else "worker"] += 1
+            running[index] = starts[index]()
+        _start_fallen(starts, running, report)
+
+
+def _start_fallen(starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
+    for index, process in enumerate(running):
+        if process.popen.poll() is not None:
+            report.fell[process.name] += 1
+            running[index] = starts[index]()
+
+
+async def _until_answered(watch: Watch, sources: list[Source], plan: Plan, mend: Callable[[], None]) -> None:
+    """As long as outcomes keep coming; what never comes is the verdict's to name."""
+    deadline, seen = time.monotonic() + plan.settle_s, -1
+    while set(sources) - watch.answered and time.monotonic() < deadline:
+        await watch.read()
+        mend()
+        if len(watch.answered) > seen:
+            seen, deadline = len(watch.answered), time.monotonic() + plan.settle_s
+
+
+def _settings(bootstrap: str) -> Settings:
+    return Settings(kafka_bootstrap=bootstrap)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("contexts", 10_000), ("kills", 20), ("routers", 3), ("workers", 2), ("seed", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--then", default="", help="a command to run on the broker afterwards")
+    asked = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker that starts is not worth a line
+    plan = Plan(asked.contexts, asked.kills, asked.routers, asked.workers, asked.seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker, redis_server = Broker.start(folder / "kafka"), RedisServer.start(folder / "redis")
+        try:
+            broker.apply_topics()
+            report = asyncio.run(run(plan, broker, redis_server, folder / "processes"))
+            sys.stdout.write(f"{report}\n")
+            return max(_then(asked.then, broker), int(report.verdict is None or not report.verdict.holds))
+        finally:
+            redis_server.stop()
+            broker.stop()
+
+
+def _then(command: str, broker: Broker) -> int:
+    if not command:
+        return 0
+    env = {**os.environ, "TRADING_LLM_KAFKA_BOOTSTRAP": broker.bootstrap}
+    return subprocess.run(command.replace("{}", broker.bootstrap), shell=True, env=env, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""A pipeline of one router and one worker, one of which is made to stop at a named place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.source import Source
+from tests.support import feed
+from tests.support.processes import Running
+from tests.support.stack import Pipeline
+from tests.support.watch import Watch
+
+Room = Literal["router", "worker"]
+MODEL = "phi3"
+
+
+@dataclass(slots=True)
+class Rig:
+    """The processes of a case. Contexts are numbered through, so that every case has names of its own."""
+
+    pipeline: Pipeline
+    watch: Watch
+    label: str  # what this case's context_ids begin with: on the module's topics a name is decided once
+    running: dict[Room, Running] = field(default_factory=dict)
+    fed: int = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address."""
+        return self.pipeline.environment["TRADING_LLM_KAFKA_BOOTSTRAP"]
+
+    def start(self, room: Room, ordinal: int = 0, **environment: str) -> Running:
+        """A process of this room, ready."""
+        process = self.launch(room, ordinal, **environment)
+        return process.wait_ready()
+
+    def launch(self, room: Room, ordinal: int = 0, **environment: str) -> Running:
+        """A process of this room, started."""
+        env = {"TRADING_LLM_SESSION_TIMEOUT_S": "6"} | environment
+        process = self.pipeline.router(ordinal, env) if room == "router" else self.pipeline.worker(MODEL, ordinal, env)
+        if ordinal == 0:
+            self.running[room] = process
+        return process
+
+    async def feed(self, count: int, **fields: object) -> list[Source]:
+        """So many new contexts over 12 keys, acknowledged."""
+        self.fed += 1
+        return await feed.send(self.bootstrap, feed.bodies(count, 12, self.fed, label=f"{self.label}-{self.fed}", **fields))
+
+
+def fired(process: Running, name: str) -> int:
+    """How often this process says that it stopped there."""
+    return process.log.read_text(errors="replace").count(f"stop.fired name={name} ")
