@@ -76,7 +76,7 @@ class EngineArguments(_Part):
     context_tokens: int = Field(ge=256, le=1_048_576)  # question and answer together; at most what the model was made for
     answer_tokens_max: int = Field(ge=16, le=2_048)
     enforce_eager: bool = False
-    in_process: bool = False  # no worker process of the engine's own: for tiny models on few cores
+    forked: bool = False  # one process for all of the engine, forked from ours: for tiny models on few cores
     threads: int | None = Field(default=None, ge=1, le=1_024)  # of each engine's arithmetic
     block_size: int | None = Field(default=None, ge=1, le=512)  # tokens a block of the key-value cache
     kv_cache_bytes: int | None = Field(default=None, ge=1 << 20)

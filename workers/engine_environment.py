@@ -26,5 +26,5 @@ def prepare(arguments: EngineArguments) -> None:
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
     if arguments.threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    if arguments.in_process:
+    if arguments.forked:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"

@@ -31,6 +31,7 @@ from deciders.prompt import Prompt
 from schemas.decision import GenerationParts, ModelUsed
 from workers.catalogue import SAMPLING, CatalogueError, Served
 from workers.engine import Ask, EngineDied, EngineFailed
+from workers.engine_fork import cut_off_forks
 
 START_S_MAX = 1_800.0  # real weights are read from slow disks; a stand-in takes seconds
 STOP_S_MAX = 20.0
@@ -114,10 +115,11 @@ class VllmEngine:
 
     async def _load(self) -> AsyncLLM:
         config = _arguments(self._served).create_engine_config()
-        if self._served.serving.engine.in_process:
+        if self._served.serving.engine.forked:
             # After the config, which sets it to spawn: a forked core imports nothing again, 9 CPU-seconds saved.
             os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
-        return AsyncLLM.from_vllm_config(config, disable_log_stats=True)
+        with cut_off_forks():
+            return AsyncLLM.from_vllm_config(config, disable_log_stats=True)
 
     async def _warm_up(self) -> None:
         prompt = Prompt(self._served.serving.template.system, "warm-up")

@@ -1,0 +1,122 @@
+"""A real vLLM engine behind the port: what it is asked, what it gives back, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deciders.answer import Answer, AnswerMode, Asked, read_answer
+from deciders.features import compute_features
+from deciders.prompt import Prompt, render
+from tests.unit.samples import policy, question
+from workers.catalogue import Served, load_catalogue, serve
+from workers.engine import REPLAY, Ask, Engine, EngineDied, EngineFailed, build_engine, prepare_environment
+
+# vLLM's own imports warn; what our code does is under the strict filter everywhere else.
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "models"
+
+
+@pytest.fixture(scope="module")
+def served() -> Served:
+    return serve(load_catalogue(FOLDER)["phi3"], FOLDER, None)
+
+
+@pytest.fixture(scope="module")
+def engine(served: Served) -> Iterator[Engine]:
+    prepare_environment("vllm", served)
+    started = build_engine("vllm", served)
+    asyncio.run(started.start())
+    yield started
+    asyncio.run(started.stop())
+
+
+def prompt(served: Served, context: dict[str, Any] | None = None, **fields: Any) -> Prompt:
+    asked = question(context, **fields)
+    return render(served.serving.template, asked, compute_features(asked.event.context, policy().features))
+
+
+@pytest.mark.parametrize("mode", ["full", "label"])
+@pytest.mark.parametrize(
+    ("context", "symbol"),
+    [
+        ({"price": 45000, "volume": 1000000}, "BTCUSDT"),
+        ({}, "BTCUSDT"),
+        ({"price": 1e-12, "sentiment": -1, "volatility": 1e300, "has_position": True}, "x" * 64),
+        ({"anything": {"deep": [1, None, "<|end|>"]}, "market": "perp", "position": -3}, "BTC/USDT:USDT"),
+    ],
+)
+async def test_any_valid_context_gets_a_valid_answer(
+    engine: Engine, served: Served, context: dict[str, Any], symbol: str, mode: AnswerMode
+) -> None:
+    asked = question(context, symbol=symbol)
+    rendered = prompt(served, context, symbol=symbol)
+    raw = await engine.ask(Ask(f"any-{symbol}-{len(context)}-{mode}", rendered, mode))
+    answer = read_answer(raw, Asked(symbol, asked.event.context.price_ref, mode, 0.01))
+    assert isinstance(answer, Answer)
+    assert raw.completion_tokens == 1 if mode == "label" else raw.completion_tokens < 64
+    assert 0 < answer.confidence < 1
+
+
+async def test_the_founding_documents_prompt_is_short_and_its_prefix_is_computed_once(engine: Engine, served: Served) -> None:
+    asks = [Ask(f"same-{number}", prompt(served), "label") for number in range(2)]
+    first, second = [await engine.ask(ask) for ask in asks]
+    assert first.prompt_tokens <= 350
+    assert second.cached_tokens > 0
+
+
+async def test_live_and_replayed_requests_are_answered_side_by_side(engine: Engine, served: Served) -> None:
+    rendered = prompt(served)
+    asks = [Ask(f"mixed-{number}", rendered, "full", priority=number % 2 * REPLAY) for number in range(64)]
+    answers = await asyncio.gather(*map(engine.ask, asks))
+    assert {answer.text for answer in answers} == {answers[0].text}
+
+
+async def test_a_cancelled_request_is_taken_back_and_its_id_is_free_again(engine: Engine, served: Served) -> None:
+    ask = Ask("cancelled", prompt(served), "full")
+    for _ in range(3):
+        task = asyncio.create_task(engine.ask(ask))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await engine.ask(ask)).finished
+
+
+async def test_a_prompt_that_does_not_fit_fails_alone(engine: Engine, served: Served) -> None:
+    too_long = Ask("too-long", Prompt("many words " * 1_000, ""), "full")
+    fitting = Ask("fitting", prompt(served), "full")
+    failed, answered = await asyncio.gather(engine.ask(too_long), engine.ask(fitting), return_exceptions=True)
+    assert isinstance(failed, EngineFailed)
+    assert not isinstance(answered, BaseException) and answered.finished
+
+
+async def test_it_says_what_really_answered(engine: Engine) -> None:
+    used = engine.used(as_of_ms=0)
+    assert (used.name, used.id, used.cutoff) == ("phi3", "trading-llm/stand-in-phi3", "unknown")
+    assert used.engine.startswith("vllm/0.32")
+
+
+async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, served: Served) -> None:
+    waiting = [asyncio.create_task(engine.ask(Ask(f"last-{n}", prompt(served), "full"))) for n in range(40)]
+    await asyncio.sleep(0.02)
+    for core in _cores():
+        os.kill(core, signal.SIGKILL)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert any(isinstance(one, EngineDied) for one in ended)
+    with pytest.raises(EngineDied):
+        await engine.ask(Ask("after", prompt(served), "full"))
+
+
+def _cores() -> list[int]:
+    """The processes that this one's engine runs in."""
+    lists = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    children = [int(pid) for pids in lists for pid in pids]
+    return [pid for pid in children if "EngineCor" in Path(f"/proc/{pid}/comm").read_text()]
