@@ -75,7 +75,8 @@ def look(bars: Sequence[Bar]) -> Sight:
     usual = statistics.fmean(bar.v for bar in recent[:-1])
     returns = [math.log(b.c / a.c) for a, b in pairwise(recent) if b.t - a.t == BAR_MS]
     volatility = statistics.stdev(returns) * math.sqrt(YEAR_MS / BAR_MS) if len(returns) > 1 else 0.0
-    rsi = RSI(RSI_BARS, [bar.c for bar in bars[-SENT_BARS:]])[-1]
+    closes = [bar.c for bar in bars[-SENT_BARS:]]
+    rsi = RSI(RSI_BARS, closes)[-1] if len(set(closes[-RSI_BARS - 1 :])) > 1 else None  # of no move at all it says 100
     return Sight(
         volume_ratio=round(bars[-1].v / usual, 4) if usual else 0.0,
         volatility=round(volatility, 4),

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from backbone.errors import Fatal
-from gateway import problems
+from gateway import errors
 from gateway.asking import NotYet
 from gateway.body import read_body
 from gateway.docs_page import page
@@ -22,7 +22,6 @@ from gateway.lag import as_json, lags
 from gateway.metrics import Counting
 from gateway.models import ASKED
 from gateway.openapi import BODY, DECIDES, NOT_FOUND, describe
-from gateway.outcome import Answered
 from gateway.problems import problem
 from gateway.replies import decision, later, too_late
 from gateway.service import Service, now_ms
@@ -46,7 +45,7 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="trading-llm", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.service = service
     app.add_middleware(Counting)
-    problems.install(app)
+    errors.install(app)
     _deciding(app)
     _models(app)
     _operating(app)
@@ -150,6 +149,3 @@ def _check_known(name: str, service: Service) -> None:
     if name not in service.models.catalogue:
         known = ", ".join(service.models.catalogue)
         raise problem(404, "unknown-model", f"{name[:64]} is not in the catalogue: {known}", field="name")
-
-
-__all__ = ["Answered", "create_app"]

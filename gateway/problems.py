@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
 
 from schemas.refusal import DeadLettered, Reason, Rejected
 
@@ -60,31 +57,3 @@ def of_refusal(refusal: DeadLettered | Rejected) -> Problem:
     status = _STATUS.get(refusal.reason, 422)
     field = _FIELDS.get(refusal.reason) or refusal.detail.split(" ", 1)[0]
     return broken(status, "body" if status != 422 else field, refusal.detail)
-
-
-def respond(error: Problem) -> Response:
-    """The problem as it goes out."""
-    body = error.details.model_dump_json(exclude_none=True)
-    return Response(body, error.details.status, error.headers, MEDIA_TYPE)
-
-
-def install(app: FastAPI) -> None:
-    """Every error of this app leaves as problem details."""
-
-    async def own(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
-        return respond(error)
-
-    async def parameters(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        flaw = error.errors()[0]
-        return respond(broken(400, ".".join(str(part) for part in flaw["loc"][1:]), flaw["msg"]))
-
-    async def http(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        details = problem(error.status_code, f"http-{error.status_code}", str(error.detail)).details
-        return respond(Problem(details, error.headers))
-
-    app.add_exception_handler(Problem, own)
-    app.add_exception_handler(RequestValidationError, parameters)
-    app.add_exception_handler(HTTPException, http)

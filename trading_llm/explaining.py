@@ -65,11 +65,24 @@ async def _find(known: Settings, name: str, sender: tuple[str, str] | None) -> F
                 if record.source.topic == DECISIONS:
                     if f'"decision_id":"{wanted}"'.encode() in record.value:
                         found.decision = record
-                elif header_text(record.headers, CONTEXT_ID) == name and key in (None, record.key):
+                elif key in (None, record.key) and _is_about(record, name):
                     found.letters.append(_letter(record))
     except TimeoutError:
         raise DidNotHold(f"the log was not read whole within {READ_S_MAX:.0f} s") from None
     return found
+
+
+def _is_about(record: Record, name: str) -> bool:
+    """Whether this dead letter is of the context of this name: its header's, or its own bytes'."""
+    if header_text(record.headers, CONTEXT_ID) == name:
+        return True
+    if codec.dumps(name, ensure_ascii=False).encode() not in record.value:
+        return False
+    try:
+        body = codec.loads(record.value)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and body.get("context_id") == name
 
 
 def _letter(record: Record) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.outcome import Answered, Outcome
@@ -82,5 +82,5 @@ def lines(summary: Summary) -> list[str]:
 
 
 def _counts(counter: Counter[str]) -> str:
-    pairs: Sequence[tuple[str, int]] = counter.most_common()
+    pairs = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{name} {count}" for name, count in pairs) or "none"

@@ -1,0 +1,96 @@
+"""The command line where nothing runs: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trading_llm.cli import app
+
+pytestmark = pytest.mark.unit
+
+AWAY = {
+    "TRADING_LLM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+    "LLM_ENDPOINT": "http://127.0.0.1:1",
+    "TRADING_LLM_REQUEST_TIMEOUT_S": "2",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> CliRunner:
+    """A runner in surroundings without a stack."""
+    return CliRunner(env=AWAY | {"STATE_DIR": str(tmp_path / "nothing")})
+
+
+def test_every_command_is_named(run: CliRunner) -> None:
+    shown = run.invoke(app, ["--help"]).output
+    for command in ("up", "down", "status", "topics", "feed", "watch", "decide", "explain", "schemas", "models", "demo"):
+        assert command in shown
+
+
+def test_the_schemas_are_one_document(run: CliRunner) -> None:
+    result = run.invoke(app, ["schemas", "--json"])
+    assert result.exit_code == 0
+    assert {"context", "decision"} <= json.loads(result.stdout).keys()
+    assert json.loads(run.invoke(app, ["schemas", "decision"]).stdout)["title"] == "Decision"
+
+
+def test_a_message_that_nobody_knows_is_wrong_use(run: CliRunner) -> None:
+    result = run.invoke(app, ["schemas", "letter"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no message letter" in result.stderr
+
+
+def test_the_models_are_listed_with_what_is_served(run: CliRunner) -> None:
+    result = run.invoke(app, ["models", "list", "--json"])
+    rows = {row["name"]: row for row in json.loads(result.stdout)}
+    assert rows.keys() >= {"deepseek", "qwen", "fingpt", "phi3"}
+    assert rows["phi3"].keys() == {"name", "id", "revision", "adapter", "served", "stand_in"}
+    assert rows["phi3"]["stand_in"] is True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["topics", "check"],
+        ["topics", "apply"],
+        ["decide", "--bot", "b", "--symbol", "s"],
+        ["decide", "--bot", "b", "--symbol", "s", "--http"],
+        ["explain", "x"],
+        ["watch", "--count", "1"],
+        ["feed", "--contexts", "1"],
+        ["status"],
+    ],
+)
+def test_what_needs_something_that_is_away_ends_with_3_and_one_clear_line(run: CliRunner, arguments: list[str]) -> None:
+    result = run.invoke(app, arguments)
+    assert result.exit_code == 3
+    assert len([line for line in result.stderr.splitlines() if line.startswith("trading-llm: ")]) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nothing"],
+        ["explain", "x", "--bot", "b"],
+        ["watch", "--json"],
+        ["decide", "/no/such/file"],
+        ["feed", "--contexts", "0"],
+    ],
+)
+def test_wrong_use_ends_with_2(run: CliRunner, arguments: list[str]) -> None:
+    assert run.invoke(app, arguments).exit_code == 2
+
+
+def test_there_is_nothing_to_stop_where_nothing_is_up(run: CliRunner) -> None:
+    result = run.invoke(app, ["down", "--json"])
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"stopped": False})
+
+
+def test_a_setting_that_cannot_be_is_wrong_use(run: CliRunner) -> None:
+    result = run.invoke(app, ["topics", "check"], env={"MIN_LLM_CONFIDENCE": "seven"})
+    assert result.exit_code == 2
+    assert "MIN_LLM_CONFIDENCE" in result.stderr
