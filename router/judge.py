@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from backbone.result import Result
@@ -49,12 +50,11 @@ def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
 
 def remember(record: Record, dedupe: Dedupe) -> None:
     """Take in the name of a record that was judged before, by this process or another."""
-    try:
-        _take(_name_of(record, read_context(record)), record, dedupe)
-    except Rejected as refusal:
-        _take_refused(record, refusal, dedupe)
-    except DeadLettered:
-        pass  # a record that has no name, or one that was somebody else's first
+    with suppress(DeadLettered):  # a record that has no name, or one that was somebody else's first
+        try:
+            _take(_name_of(record, read_context(record)), record, dedupe)
+        except Rejected as refusal:
+            _take_refused(record, refusal, dedupe)
 
 
 def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
