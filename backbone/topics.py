@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
 
 from backbone import clients
 from backbone.control import PARTITION, POLICY_CURRENT
@@ -25,6 +26,8 @@ FOR_EVER = -1
 CONTEXTS_PARTITIONS = 8  # also of `decisions`; a bot's key finds its partition by it
 MODEL_PARTITIONS = 4  # the ceiling of a model's worker processes
 YEAR_MINUTES = 365 * 24 * 60
+LOOKS_MAX = 10  # x 0.5 s: a broker that is up, and has not yet heard of itself
+LOOK_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,7 @@ async def apply(settings: Settings, models: Sequence[str], replication: int = 1)
 
 async def check(settings: Settings, models: Sequence[str]) -> None:
     """Fatal, with every difference and the remedy, unless each topic is there with its partition count."""
-    admin = AIOKafkaAdminClient(**clients.connection(settings))
-    try:
-        await admin.start()
-        described = await admin.describe_topics([each.name for each in plan(models)])
-    except KafkaError as error:
-        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}") from error
-    finally:
-        await admin.close()
+    described = await _described(settings, models)
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
     wrong = [
         f"{each.name} has {counts[each.name]} partitions, not {each.partitions}: it must be made anew under that name"
@@ -114,6 +110,25 @@ async def check(settings: Settings, models: Sequence[str]) -> None:
         wrong.append(f"missing: {', '.join(missing)}: run `trading-llm topics apply`")
     if wrong:
         raise Fatal("topics: " + "; ".join(wrong))
+
+
+async def _described(settings: Settings, models: Sequence[str]) -> list[dict[str, Any]]:
+    """What the broker says of each planned topic; one that has just come up, and knows no broker yet, is asked again."""
+    last: KafkaError | None = None
+    for _ in range(LOOKS_MAX):
+        admin = AIOKafkaAdminClient(**clients.connection(settings))
+        try:
+            await admin.start()
+            described: list[dict[str, Any]] = await admin.describe_topics([each.name for each in plan(models)])
+            return described
+        except NodeNotReadyError as error:
+            last = error
+        except KafkaError as error:
+            raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}") from error
+        finally:
+            await admin.close()
+        await asyncio.sleep(LOOK_PAUSE_S)
+    raise Fatal(f"broker at {settings.kafka_bootstrap}: {last!r}") from last
 
 
 async def _create(settings: Settings, planned: Sequence[Planned], replication: int) -> Applied:
