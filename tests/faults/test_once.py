@@ -31,3 +31,18 @@ async def test_killed_at_a_stop_point(rig: Rig, room: Room, name: str) -> None:
     verdict = await rig.watch.settled(20)
     assert verdict.holds, str(verdict)
     assert {each for each in verdict.statuses if each.startswith("dead:")} == set(), str(verdict)
+
+
+async def test_a_transaction_that_nobody_ends_holds_readers_up_only_until_its_time_is_over(rig: Rig) -> None:
+    rig.start("router")
+    victim = rig.start("worker", TRADING_LLM_STOP_POINTS="lane.after_produce=kill@3")
+    left = await rig.feed(60)
+    assert victim.wait_exit() == -9
+    assert fired(victim, "lane.after_produce") == 1
+    told = await rig.feed(60, colour="red")  # the router's own outcomes, behind the open transaction in the same partitions
+    await rig.watch.until_answered(told, 20)  # nobody has claimed the dead worker's lane: the broker ended it
+    assert not set(left) <= rig.watch.answered
+    rig.start("worker")
+    await rig.watch.until_answered(left)
+    verdict = await rig.watch.settled(20)
+    assert verdict.holds, str(verdict)
