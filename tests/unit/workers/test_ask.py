@@ -1,0 +1,211 @@
+"""Whatever an engine does, a question comes to exactly one result: an answer, the next model, or an end that says why."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from backbone.result import Result
+from backbone.settings import REPOSITORY, Settings
+from deciders.routing import Fleet
+from schemas.context import read_context
+from schemas.decision import Decision, failed_of
+from schemas.halt import Halt, HaltMode
+from schemas.headers import REASON, SRC, header_text
+from schemas.policy import Policy
+from schemas.question import resolve
+from schemas.record import Record
+from schemas.route import Route
+from schemas.source import Source
+from schemas.tagged import question_from_tag, tag_for, tagged_output
+from tests.unit.samples import body, policy, record
+from workers.admission import Admission
+from workers.ask import Asker
+from workers.catalogue import load_catalogue, serve
+from workers.engine import EngineDied
+from workers.engine_scripted import ScriptedEngine
+
+pytestmark = pytest.mark.unit
+
+POLICY = policy()
+CATALOGUE = REPOSITORY / "deploy" / "models"
+SERVED = serve(load_catalogue(CATALOGUE)["phi3"], CATALOGUE, None)
+
+
+@dataclass
+class Said:
+    """What topic `control` says, without a topic."""
+
+    halts: list[Halt] = field(default_factory=list)
+    fresh: bool = True
+
+    def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
+        return self.halts[0] if self.halts else None
+
+    def policy(self, digest: str | None = None) -> Policy | None:
+        return POLICY
+
+
+def asker(script: str = "{}", said: Said | None = None, running: tuple[str, ...] = ("phi3", "deepseek"), **fields: Any) -> Asker:
+    engine = ScriptedEngine(SERVED, script)
+    settings = Settings(models=running, **fields)
+    return Asker(settings, SERVED, engine, said or Said(), Admission(4), Fleet(running))  # type: ignore[arg-type]
+
+
+def tagged(chosen: str = "phi3", **fields: Any) -> Record:
+    """A record of this model's topic, routed a moment ago."""
+    now_ms = int(time.time() * 1000)
+    came = replace(record(body(context_id="c1", **fields)), timestamp_ms=now_ms)
+    question = resolve(read_context(came), came, POLICY)
+    tag = tag_for(question, chosen, Route(rule="sentiment", policy=POLICY.digest), now_ms)
+    output = tagged_output(came, question, "phi3", tag)
+    return Record(Source(output.topic, 1, 5), output.key, output.value, output.headers, now_ms)
+
+
+def decision(result: Result) -> Decision:
+    (output,) = result.outputs
+    assert output.topic == "decisions", output.topic
+    assert header_text(output.headers, SRC) == "contexts/3/17"
+    return Decision.from_bytes(output.value)
+
+
+async def test_an_answer_becomes_a_decision_that_waits_for_its_keys_earlier_ones() -> None:
+    result = await asker().decide(tagged())
+    made = decision(result)
+    assert result.ordered and result.again is not None
+    assert made.model is not None and made.model.name == "phi3"
+    assert [(each.model, each.outcome) for each in made.route.attempts] == [("phi3", "answered")]
+    assert made.confidence == pytest.approx(made.probs.of(made.proposed.action))  # type: ignore[union-attr]
+    assert made.generation is not None and made.generation.key
+
+
+async def test_the_same_question_gets_the_same_answer() -> None:
+    asked = tagged()
+    first, second = [decision(await asker().decide(asked)) for _ in range(2)]
+    assert (first.proposed, first.probs, first.generation) == (second.proposed, second.probs, second.generation)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ("raise", "raised"), ("nan", "not_finite"), ("cut", "cut_off"), ("wrong_symbol", "wrong_symbol"),
+        ("big", "too_long"), ("garbage", "raised"), ("hang", "hung"),
+    ],
+)  # fmt: skip
+async def test_a_failure_is_handed_on_with_its_trail(fault: str, outcome: str) -> None:
+    result = await asker(f'{{"faults": {{"{fault}": ""}}}}', hung_s=0.05).decide(tagged())
+    (output,) = result.outputs
+    assert output.topic == "contexts.deepseek" and not result.ordered
+    handed = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, 0)
+    question, tag = question_from_tag(handed)
+    assert question.context_id == "c1"
+    assert [(each.model, each.outcome) for each in tag.route.attempts] == [("phi3", f"failed:{outcome}")]
+    (failure,) = failed_of(handed)
+    assert (failure.model, failure.why) == ("phi3", outcome)
+    assert len(failure.text.encode()) <= 2048
+
+
+async def test_at_the_chains_end_there_is_no_valid_answer() -> None:
+    result = await asker('{"faults": {"garbage": ""}}', running=("phi3",)).decide(tagged())
+    made = decision(result)
+    assert made.status == "ABSTAINED_BAD_OUTPUT"
+    assert made.generation is not None and [each.why for each in made.generation.failed] == ["raised"]
+
+
+async def test_without_fallback_nobody_else_is_asked() -> None:
+    result = await asker('{"faults": {"cut": ""}}').decide(tagged(fallback=False))
+    assert decision(result).status == "ABSTAINED_BAD_OUTPUT"
+
+
+async def test_a_question_whose_time_runs_out_while_it_is_asked_is_expired() -> None:
+    made = decision(await asker('{"faults": {"hang": ""}}').decide(tagged(ttl_ms=80)))
+    assert made.status == "EXPIRED"
+    assert [each.outcome for each in made.route.attempts] == ["failed:hung"]
+
+
+async def test_a_question_whose_time_is_over_is_not_asked() -> None:
+    asked = tagged(ttl_ms=1)
+    await asyncio.sleep(0.01)
+    made = decision(await asker('{"faults": {"die": ""}}').decide(asked))
+    assert (made.status, made.route.attempts) == ("EXPIRED", ())
+
+
+async def test_a_full_halt_is_not_asked_either() -> None:
+    made = decision(await asker('{"faults": {"die": ""}}', Said([Halt(why="stop")])).decide(tagged()))
+    assert (made.status, made.route.attempts) == ("HALTED", ())
+
+
+async def test_switched_off_trading_halts() -> None:
+    assert decision(await asker(enable_llm_trading=False).decide(tagged())).status == "HALTED"
+
+
+async def test_a_dead_engine_ends_the_process_and_no_question() -> None:
+    with pytest.raises(EngineDied):
+        await asker('{"faults": {"die": ""}}').decide(tagged())
+
+
+async def test_a_record_that_is_not_the_routers_is_dead() -> None:
+    result = await asker().decide(record(body(), topic="contexts.phi3"))
+    (output,) = result.outputs
+    assert (output.topic, header_text(output.headers, REASON)) == ("contexts.dlq", "undecidable")
+
+
+async def test_a_slot_comes_back_whatever_happens() -> None:
+    for fault in ("raise", "cut", "hang", "die"):
+        own = asker(f'{{"faults": {{"{fault}": ""}}}}', hung_s=0.01)
+        with suppress(EngineDied):
+            await own.decide(tagged())
+        assert await own.admission.room() == 8
+
+
+async def acting(said: Said) -> tuple[Result, Decision]:
+    """A result that acts, whichever context the script answers so."""
+    for price in range(1, 100):
+        result = await asker(said=said).decide(tagged(context={"price": price}, symbol=f"S{price}"))
+        if (made := decision(result)).acts and made.action != "CLOSE":
+            return result, made
+    raise AssertionError("the script never acts")
+
+
+async def test_what_acts_goes_out_as_it_is_only_while_control_is_fresh() -> None:
+    said = Said()
+    result, made = await acting(said)
+    now_ms = int(time.time() * 1000)
+    assert result.again is not None and made.valid_until is not None
+    assert result.again(now_ms) is result
+    said.fresh = False
+    assert result.again(now_ms) is None, "nobody knows: it waits"
+    turned = result.again(now_ms + 60_000)
+    assert turned is not None and decision(turned).status == "HALTED" and not turned.ordered
+    assert "control" in (decision(turned).reason or "")
+
+
+async def test_what_acts_is_turned_by_its_deadline_and_by_a_halt() -> None:
+    said = Said()
+    result, _ = await acting(said)
+    assert result.again is not None
+    now_ms = int(time.time() * 1000)
+    late = result.again(now_ms + 60_000)
+    assert late is not None and decision(late).status == "EXPIRED" and not late.ordered
+    assert late.again is not None and late.again(now_ms + 70_000) is late, "turned once, it stays so"
+    said.halts.append(Halt(why="stop"))
+    halted = result.again(now_ms)
+    assert halted is not None and decision(halted).status == "HALTED" and not halted.ordered
+    said.halts.clear()
+    assert halted.again is not None and halted.again(now_ms) is halted, "a halt that is lifted calls nothing back"
+
+
+async def test_under_a_reducing_halt_what_still_stands_keeps_its_place_in_line() -> None:
+    said = Said()
+    result, _ = await acting(said)
+    said.halts.append(Halt(mode=HaltMode.REDUCE_ONLY))
+    assert result.again is not None
+    turned = result.again(int(time.time() * 1000))
+    assert turned is not None and turned is not result
+    assert turned.ordered == (decision(turned).status not in ("EXPIRED", "HALTED"))
+    assert turned.again is not None and turned.again(int(time.time() * 1000)) is turned
