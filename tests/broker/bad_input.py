@@ -51,9 +51,10 @@ def rejected(says: str, name: str, **fields: Any) -> Case:
     return Case(raw(body(name, **fields)), "REJECTED", says)
 
 
-def limits(**fields: Any) -> dict[str, Any]:
-    """The request's own limits."""
-    return {"risk_limits": fields}
+PCT = {"risk_limits": {"max_position_pct": 2}}
+CONFIDENCE = {"risk_limits": {"min_confidence": 1.5}}
+ACTIONS = {"risk_limits": {"allowed_actions": ["SHORT"]}}
+UNKNOWN_LIMIT = {"risk_limits": {"max": 1}}
 
 
 def dead_letters() -> dict[str, Case]:
@@ -86,16 +87,17 @@ def dead_letters() -> dict[str, Case]:
 def rejections(now_ms: int) -> dict[str, Case]:
     """What is readable, and breaks the contract."""
     open_bar = {"candles": [[now_ms - 30_000, 1, 1, 1, 1, 1]], "interval": "1m"}
+    minute_ago = now_ms - 60_000
     contrary = {"position": 0, "has_position": True}
     many: dict[str, Any] = {}
     for _ in range(9):
         many = {"a": many}
     return {
-        "a position above all of equity": rejected("risk_limits.max_position_pct: must be at most 1", "pct", **limits(max_position_pct=2)),
-        "a confidence above one": rejected("risk_limits.min_confidence", "conf", **limits(min_confidence=1.5)),
-        "an unknown action": rejected("risk_limits.allowed_actions", "acts", **limits(allowed_actions=["SHORT"])),
+        "a position above all of equity": rejected("risk_limits.max_position_pct: must be at most 1", "pct", **PCT),
+        "a confidence above one": rejected("risk_limits.min_confidence", "conf", **CONFIDENCE),
+        "an unknown action": rejected("risk_limits.allowed_actions", "acts", **ACTIONS),
         "an unknown field": rejected("colour: is an unknown field", "unknown", colour="red"),
-        "an unknown limit": rejected("risk_limits.max: is an unknown field", "unknown-limit", **limits(max=1)),
+        "an unknown limit": rejected("risk_limits.max: is an unknown field", "unknown-limit", **UNKNOWN_LIMIT),
         "an unknown model": rejected("model_preference", "model", model_preference="gpt"),
         "NaN for a price": rejected("context.price: must be a finite number", "nan", context={"price": float("nan")}),
         "infinity deep inside": rejected("context.mine.x", "inf", context={"mine": {"x": float("inf")}}),
@@ -113,7 +115,7 @@ def rejections(now_ms: int) -> dict[str, Case]:
         "an expiry two hours ahead": rejected("expires_at", "far", expires_at=rfc3339(now_ms + 2 * HOUR_MS)),
         "an as_of in seconds": rejected("as_of: must be in milliseconds", "seconds", as_of=now_ms // 1000),
         "an as_of of next minute": rejected("as_of: is more than 5 s ahead", "ahead", as_of=now_ms + 60_000),
-        "a context older than its max_age_ms": rejected("as_of: is more than max_age_ms", "aged", as_of=now_ms - 60_000, max_age_ms=1_000),
+        "a context older than its max_age_ms": rejected("as_of: is more than max_age_ms", "aged", as_of=minute_ago, max_age_ms=1),
     }  # fmt: skip
 
 
