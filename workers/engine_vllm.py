@@ -108,6 +108,8 @@ class VllmEngine:
                     await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_shut_down(llm), loop))
         loop.call_soon_threadsafe(loop.stop)
         await asyncio.to_thread(thread.join, STOP_S_MAX)
+        if not thread.is_alive():
+            loop.close()
 
     async def _on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None

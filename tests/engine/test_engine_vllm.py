@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ def engine(served: Served) -> Iterator[Engine]:
     asyncio.run(started.start())
     yield started
     asyncio.run(started.stop())
+    with warnings.catch_warnings(action="ignore"):  # sockets and contexts that vLLM leaves to the collector
+        del started
+        gc.collect()
 
 
 def prompt(served: Served, context: dict[str, Any] | None = None, **fields: Any) -> Prompt:
