@@ -36,7 +36,7 @@ YARN = {
 }
 
 
-class Adapted(nn.Module):
+class Adapted(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A linear layer with a low-rank correction beside it."""
 
     def __init__(self, base: nn.Linear) -> None:
@@ -47,7 +47,7 @@ class Adapted(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         correction = values @ self.lora_A.T @ self.lora_B.T
-        return self.base(values) + correction * (ADAPTER_ALPHA / ADAPTER_RANK)  # type: ignore[no-any-return]
+        return self.base(values) + correction * (ADAPTER_ALPHA / ADAPTER_RANK)
 
 
 def build(name: str, vocabulary: int, end: int) -> PreTrainedModel:

@@ -1,4 +1,4 @@
-"""Makes the stand-in models: `python -m deploy.stand_ins.train [NAME ...]`. About twelve CPU-minutes for all four, seed 0.
+"""Makes the stand-in models: about twelve CPU-minutes for all four, seed 0.
 
 Writes each model's folder beside the catalogue and its files' digests into the catalogue entry.
 """
