@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from backbone import topics
 from backbone.settings import Settings
@@ -57,7 +60,8 @@ def refusal(process: Running) -> str:
 async def test_a_group_whose_offset_is_gone_decides_nothing_again(
     stack: Pipeline, broker: Broker, group: str, topic: str
 ) -> None:
-    first = [stack.router().wait_ready(), stack.worker("phi3").wait_ready()]
+    short = {"TRADING_LLM_SESSION_TIMEOUT_S": "6"}
+    first = [stack.router(env=short).wait_ready(), stack.worker("phi3", env=short).wait_ready()]
     async with watching(broker.bootstrap, ("phi3",)) as watch:
         await watch.until_answered(await feed.send(broker.bootstrap, feed.bodies(50, 5, 1)))
         for process in first:
@@ -73,16 +77,14 @@ async def test_a_group_whose_offset_is_gone_decides_nothing_again(
 
 def gone_from(broker: Broker, group: str) -> None:
     """The group's offsets expire: it is deleted once its dead members' sessions are over."""
-
-    async def delete(admin: AIOKafkaAdminClient) -> None:
-        for _ in range(400):
-            errors = [error for *_, error in await admin.delete_consumer_groups([group])]
-            if errors == [0] or errors == [None]:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"group {group} cannot be deleted")
-
-    asyncio.run(spoil(broker, delete))
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for _ in range(400):
+        try:
+            admin.delete_consumer_groups([group])[group].result()
+            return
+        except KafkaException:
+            time.sleep(0.1)
+    raise AssertionError(f"group {group} cannot be deleted")
 
 
 @pytest.mark.parametrize("room", ["router", "worker"])
