@@ -51,9 +51,10 @@ def run(fresh_topics: Broker, redis_server: RedisServer, tmp_path_factory: pytes
         processes = [pipeline.router(), pipeline.worker(MODEL)]
         for process in processes:
             process.wait_ready()
+        starts = [len(process.log.read_text()) for process in processes]
         made = asyncio.run(everything_sent(fresh_topics.bootstrap))
         assert [process.popen.poll() for process in processes] == [None, None], "a process died of bad input"
-        made.logs = "".join(process.log.read_text() for process in processes)
+        made.logs = "".join(each.log.read_text()[start:] for each, start in zip(processes, starts, strict=True))
         yield made
     finally:
         pipeline.close()
