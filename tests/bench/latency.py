@@ -23,7 +23,7 @@ class Plan:
     """Which rates, contexts a second, for how long each, how often."""
 
     rates: tuple[int, ...] = (50, 200, 500)
-    seconds: float = 6.0
+    seconds: float = 5.0
     rounds: int = 3
 
 
@@ -119,7 +119,10 @@ def report(measured: Results, plan: Plan, memory_mb: dict[str, float]) -> dict[s
         floor = measured[FLOOR.name, rate].medians()
         medians = each.medians()
         rows.append({"chain": name, "rate": rate, **medians, "of_floor": round(medians["p50_ms"] / floor["p50_ms"], 2)})
-    rounds = {f"{name} {rate}": {"p50_ms": each.p50_ms, "p99_ms": each.p99_ms} for (name, rate), each in measured.items()}
+    rounds = {
+        f"{name} {rate}": {"p50_ms": each.p50_ms, "p99_ms": each.p99_ms, "cpu_ms": each.cpu_ms}
+        for (name, rate), each in measured.items()
+    }
     return {
         "rates": plan.rates, "seconds": plan.seconds, "rounds": plan.rounds, "rows": rows, "by_round": rounds,
         "memory_mb": memory_mb,

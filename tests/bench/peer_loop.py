@@ -21,7 +21,6 @@ from schemas.topic import CONTEXTS, model_topic
 from tests.support.kafka import MODELS
 
 Read = Any  # aiokafka has no types
-LINGER_S_MAX = 60.0
 GROUP = "bench.loop"
 RECORDS_A_TRANSACTION = 200
 TARGETS = tuple(model_topic(model) for model in MODELS)
@@ -41,7 +40,6 @@ async def loop(bootstrap: str, spans: dict[str, tuple[int, int]]) -> None:
         consumer.seek(partition, first)
     await asyncio.gather(*(_lane(bootstrap, consumer, partition, end) for partition, (_, end) in lanes.items()))
     await consumer.stop()
-    await asyncio.sleep(LINGER_S_MAX)  # so that its CPU time can still be asked for
 
 
 async def _lane(bootstrap: str, consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> None:

@@ -10,7 +10,6 @@ from schemas.topic import CONTEXTS, DECISIONS, model_topic
 from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
 from tests.bench.log import Ends, Log, Written, fill
-from tests.bench.usage import cpu_s
 from tests.support.kafka import MODELS
 
 S_MAX = 180.0
@@ -24,7 +23,6 @@ class RoutingBench:
         self._contexts = Log(ground.settings, [CONTEXTS])
         self._routed = Log(ground.settings, [*map(model_topic, MODELS), DECISIONS])
         self.per_s: dict[str, list[float]] = {"ours": [], "loop": []}
-        self.cpu_ms: dict[str, list[float]] = {"ours": [], "loop": []}
 
     async def run(self) -> dict[str, Any]:
         """Contexts a second of each, a figure a round, and the ratio of the medians."""
@@ -35,11 +33,9 @@ class RoutingBench:
             for way in ("ours", "loop") if turn % 2 == 0 else ("loop", "ours"):
                 await self._one(way, before, after)
         medians = {way: round(statistics.median(each), 1) for way, each in self.per_s.items()}
-        cpu_ms = {way: round(statistics.median(each), 4) for way, each in self.cpu_ms.items()}
         return {
-            "backlog": self._backlog, "rounds": self._rounds, "per_s": medians, "cpu_ms": cpu_ms,
+            "backlog": self._backlog, "rounds": self._rounds, "per_s": medians,
             "by_round": self.per_s, "of_loop": round(medians["ours"] / medians["loop"], 3),
-            "of_loop_by_cpu": round(cpu_ms["loop"] / cpu_ms["ours"], 3),
         }  # fmt: skip
 
     async def _one(self, way: str, before: Ends, after: Ends) -> None:
@@ -48,13 +44,11 @@ class RoutingBench:
         running = self._ground.pipeline(MODELS).router() if way == "ours" else self._ground.peer("peer_loop", json.dumps(spans))
         try:
             await self._routed.still(since, S_MAX)
-            spent_s = cpu_s([running.pid])
         finally:
             stop_all([running])
-        self._note(way, await self._routed.written(since), spent_s)
+        self._note(way, await self._routed.written(since))
 
-    def _note(self, way: str, written: Written, spent_s: float) -> None:
+    def _note(self, way: str, written: Written) -> None:
         assert written.count == self._backlog, f"{way}: {written.count} of {self._backlog} were routed"
         self.per_s[way].append(written.per_s)
-        self.cpu_ms[way].append(spent_s / written.count * 1000)
         print(f"  {way:<5} {written.per_s:8.0f} contexts/s", flush=True)

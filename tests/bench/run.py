@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -45,6 +46,7 @@ QUICK = Size(Plan(seconds=2.0, rounds=1), backlog=4_000, contexts=60, rounds=1)
 def main(arguments: Sequence[str]) -> int:
     """Measure what the arguments ask for; 0 once all of it was measured, whatever the figures are."""
     asked = _asked(arguments)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it warns of topics that were made a moment ago
     size = QUICK if asked.quick else FULL
     found: dict[str, Any] = {"ground": surroundings(), "quick": asked.quick}
     for measure in asked.only:
