@@ -25,6 +25,9 @@ sender.BACKOFF_OVERRIDE = 0.002
 
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)
+# A lane's records for one partition in one batch, up to this. The library's 16 KiB holds three contexts, and it sends one batch
+# a partition at a time. Below the broker's and the topics' limits on a batch.
+BATCH_BYTES_MAX = 256 << 10
 STOP_S_MAX = 3.0  # stopping a client can wait for ever when its broker is gone
 
 
@@ -58,6 +61,7 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
         enable_idempotence=True,
         acks="all",
         max_request_size=REQUEST_BYTES_MAX,
+        max_batch_size=BATCH_BYTES_MAX,
     )
 
 
