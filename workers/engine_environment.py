@@ -24,6 +24,9 @@ def prepare(arguments: EngineArguments) -> None:
     for name, value in ALWAYS.items():
         os.environ.setdefault(name, value)
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    if arguments.enforce_eager:
+        # vLLM's sampler is compiled even for an eager engine, and that takes a C++ compiler, which the machine may not have.
+        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     if arguments.threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     if arguments.forked:
