@@ -14,6 +14,10 @@ pytestmark = pytest.mark.unit
 TOUCHED = ("TORCHDYNAMO_DISABLE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "OMP_NUM_THREADS")
 
 
+def arguments(*, eager: bool) -> EngineArguments:
+    return EngineArguments(dtype="float32", context_tokens=512, answer_tokens_max=64, enforce_eager=eager)
+
+
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy of the environment, without what `prepare` sets."""
@@ -21,16 +25,16 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_eager_engine_needs_no_compiler_on_the_machine() -> None:
-    prepare(EngineArguments(enforce_eager=True))
+    prepare(arguments(eager=True))
     assert os.environ["TORCHDYNAMO_DISABLE"] == "1"
 
 
 def test_an_engine_that_is_not_eager_may_compile() -> None:
-    prepare(EngineArguments(enforce_eager=False))
+    prepare(arguments(eager=False))
     assert "TORCHDYNAMO_DISABLE" not in os.environ
 
 
 def test_no_model_is_fetched_whatever_the_environment_said_before() -> None:
     os.environ["HF_HUB_OFFLINE"] = "0"
-    prepare(EngineArguments())
+    prepare(arguments(eager=True))
     assert os.environ["HF_HUB_OFFLINE"] == os.environ["TRANSFORMERS_OFFLINE"] == "1"
