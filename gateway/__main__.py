@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 
@@ -27,8 +28,12 @@ async def serve(settings: Settings) -> None:
         create_app(service), host=settings.gateway_host, port=settings.gateway_port, log_level="warning",
         timeout_graceful_shutdown=GRACE_S, access_log=False, server_header=False,
     )  # fmt: skip
+    server = uvicorn.Server(config)
+    reading = asyncio.create_task(service.ended())
+    reading.add_done_callback(lambda _: setattr(server, "should_exit", True))
     telemetry.event("gateway.started", host=settings.gateway_host, port=settings.gateway_port)
-    await uvicorn.Server(config).serve()
+    await server.serve()
+    await reading  # stopped with the app; whatever else ended it ends the process
 
 
 def main() -> None:

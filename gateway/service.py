@@ -53,6 +53,10 @@ class Service:
         await self._status.stop()
         await self.heartbeats.close()
 
+    async def ended(self) -> None:
+        """Returns, or raises why, once outcomes are read no more."""
+        await self._outcomes.ended()
+
     def answered(self) -> None:
         """Tell the supervisor, once, that this process has served an answer: failures are counted anew from here."""
         if self._progress_file is not None:

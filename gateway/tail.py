@@ -57,6 +57,13 @@ class Tail:
             await asyncio.wait([self._task])
         await clients.stop(self._consumer)
 
+    async def ended(self) -> None:
+        """Returns, or raises why, once it reads no more: a gateway that hears nothing must not go on."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+
     @property
     def fresh(self) -> bool:
         """Whether the broker answered within the last 5 s."""

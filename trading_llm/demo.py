@@ -56,19 +56,28 @@ def demo(contexts: Contexts = 300, rate: Rate = 8.0) -> None:
     Exit 1 unless every context has one outcome, each model that runs answered a tenth, and half are DECIDED. Shaped by
     ENGINE and MODELS.
     """
-    console = Console()
     parent = REPOSITORY / ".local"
     parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=parent))
-    plan = _plan(folder / "stack")
+    keep = False
+    try:
+        _demo(_plan(folder / "stack"), Shape(contexts, rate), Console())
+    except (DidNotHold, Away, MachineError):
+        keep = (folder / "logs").exists()  # they say why
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _demo(plan: Plan, shape: Shape, console: Console) -> None:
     for line in introduction(plan, Settings().catalogue):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    summary = _run(plan, Shape(contexts, rate), console)
+    summary = _run(plan, shape, console)
     for line in lines(summary):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if flaws := summary.flaws(contexts, plan.models):
+    if flaws := summary.flaws(shape.contexts, plan.models):
         raise DidNotHold("; ".join(flaws) + f"; the processes' logs are in {plan.logs}")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _plan(state_dir: Path) -> Plan:
@@ -128,10 +137,17 @@ def _curl(plan: Plan, console: Console) -> None:
 def heart(decision: dict[str, Any]) -> str:
     """What a person looks for in a decision, as JSON; `trading-llm explain` shows the rest."""
     model, route = decision["model"] or {}, decision["route"]
-    shown = {name: decision[name] for name in SHOWN if decision[name] not in (None, "")}
+    shown = {name: _short(decision[name]) for name in SHOWN if decision[name] not in (None, "")}
     named = {"model": model.get("name"), "rule": route["rule"], "why": route["reason"]}
     rows = [f"  {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in (shown | named).items()]
     return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def _short(value: Any) -> Any:
+    """The value with its numbers to four places: a person does not read sixteen."""
+    if isinstance(value, dict):
+        return {name: _short(inner) for name, inner in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
 
 
 async def _feed(settings: Settings, shape: Shape, console: Console) -> Summary:
