@@ -139,7 +139,7 @@ def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
     """A client library's record as the pipeline knows it."""
     source = Source(read.topic, read.partition, read.offset)
     headers = tuple((name, value if value is not None else b"") for name, value in read.headers)
-    return Record(source, read.key, read.value or b"", headers, read.timestamp)
+    return Record(source, read.key, read.value or b"", headers, read.timestamp, tombstone=read.value is None)
 
 
 __all__ = [

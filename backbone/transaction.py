@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 
 from backbone.errors import Doubt, Fenced
 from backbone.progress import Mark
 from backbone.result import Result
 from backbone.stops import reach
+from schemas.record import Output
 
 LOST = (KafkaError, AssertionError, IllegalOperation, TimeoutError)
 
@@ -68,6 +69,14 @@ class Writer:
     async def _send(self, results: Sequence[Result]) -> int:
         """Send all, await all (a commit goes through although a send failed); answers the newest log time, epoch ms."""
         outputs = [output for result in results for output in result.outputs]
-        futures = [await self._producer.send(o.topic, value=o.value, key=o.key, headers=list(o.headers)) for o in outputs]
+        futures = [await self._send_one(output) for output in outputs]
         written = await asyncio.gather(*futures)
         return max((each.timestamp for each in written), default=int(time.time() * 1000))
+
+    async def _send_one(self, output: Output) -> asyncio.Future[RecordMetadata]:
+        # The client library takes no record without key and value; other clients write them.
+        value = None if output.tombstone and output.key is not None else output.value
+        sent: asyncio.Future[RecordMetadata] = await self._producer.send(
+            output.topic, value=value, key=output.key, headers=list(output.headers)
+        )
+        return sent

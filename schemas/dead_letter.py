@@ -30,7 +30,8 @@ def dead_letter_output(record: Record, src: Source, reason: Reason, detail: str,
     )
     value, cut = _kept(record.value)
     key = record.key if record.key is not None and len(record.key) <= KEY_BYTES_MAX else None
-    return Output(dead_letters_topic(replay=replay), key, value, own + cut + names.passed_on(record.headers, replay))
+    headers = own + cut + names.passed_on(record.headers, replay)
+    return Output(dead_letters_topic(replay=replay), key, value, headers, record.tombstone)
 
 
 def _kept(value: bytes) -> tuple[bytes, Headers]:

@@ -11,13 +11,17 @@ Headers = tuple[tuple[str, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it was read; `source` is where it lies, `timestamp_ms` the log's append time (epoch ms)."""
+    """One record as it was read; `source` is where it lies, `timestamp_ms` the log's append time (epoch ms).
+
+    `tombstone`: its value was null, which reads as empty here.
+    """
 
     source: Source
     key: bytes | None
     value: bytes
     headers: Headers
     timestamp_ms: int
+    tombstone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,4 @@ class Output:
     key: bytes | None
     value: bytes
     headers: Headers
+    tombstone: bool = False  # write null for a value

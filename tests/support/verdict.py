@@ -125,6 +125,8 @@ class _Court:
         if reason not in {each.value for each in Reason}:
             self.blame(MALFORMED, f"{record.source}: reason {reason!r}")
         came = self._contexts[src].value
+        if record.key is not None and record.tombstone != self._contexts[src].tombstone:
+            self.blame(SWAPPED, f"{record.source}: null and empty are not the same")
         if record.value != came[: len(record.value)] or (len(record.value) < len(came) and len(came) <= 256 * 1024):
             self.blame(SWAPPED, f"{record.source} is not what {src} brought")
 

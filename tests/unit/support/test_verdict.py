@@ -149,6 +149,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a decision lies under another key": (verdict.SWAPPED, other("decisions", 0, key=b"other")),
     "a hop carries other bytes": (verdict.SWAPPED, other("hops", 0, value=b"{}")),
     "a dead letter was cut though it fits": (verdict.SWAPPED, other("dead_letters", 0, value=b'{"con')),
+    "a dead letter is null that was not": (verdict.SWAPPED, other("dead_letters", 0, tombstone=True)),
     "a dead letter has an unknown reason": (verdict.MALFORMED, other("dead_letters", 0, headers=(("src", b"contexts/0/3"),))),
     "a decision does not parse": (verdict.MALFORMED, other("decisions", 0, value=b"{}")),
     "a decision acts too late": (verdict.LATE, other("decisions", 0, timestamp_ms=LOGGED_MS + 60_001)),
