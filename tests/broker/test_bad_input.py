@@ -18,6 +18,7 @@ from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 from tests.broker.bad_input import GOOD, Case, all_cases, dead_letters, sound
 from tests.support.kafka import Broker
+from tests.support.processes import Running
 from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
 from tests.support.verdict import Verdict
@@ -38,6 +39,7 @@ class Run:
     neighbours: list[Record]
     verdict: Verdict
     logs: str
+    restarted: Running | None = None
 
     def decision(self, name: str) -> Decision:
         """The decision on this case."""
@@ -55,9 +57,16 @@ def run(fresh_topics: Broker, redis_server: RedisServer, tmp_path_factory: pytes
         made = asyncio.run(everything_sent(fresh_topics.bootstrap))
         assert [process.popen.poll() for process in processes] == [None, None], "a process died of bad input"
         made.logs = "".join(each.log.read_text()[start:] for each, start in zip(processes, starts, strict=True))
+        made.restarted = restarted(pipeline, processes[0])
         yield made
     finally:
         pipeline.close()
+
+
+def restarted(pipeline: Pipeline, router: Running) -> Running:
+    """A router that is started after all this takes in the names of what lies before it."""
+    router.kill()
+    return pipeline.router().wait_ready()
 
 
 async def everything_sent(bootstrap: str) -> Run:
@@ -145,6 +154,11 @@ def test_the_whole_log_holds(run: Run) -> None:
 def test_no_lane_was_lost_to_it(run: Run) -> None:
     assert "lane.lost" not in run.logs
     assert "Traceback" not in run.logs
+
+
+def test_a_router_that_starts_behind_it_reads_on(run: Run) -> None:
+    assert run.restarted is not None and run.restarted.popen.poll() is None
+    assert "Traceback" not in run.restarted.log.read_text()
 
 
 def test_an_id_that_breaks_the_contract_is_replaced_by_the_default(run: Run) -> None:

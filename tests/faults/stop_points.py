@@ -44,9 +44,9 @@ class Rig:
         return process
 
     async def feed(self, count: int, **fields: object) -> list[Source]:
-        """So many new contexts over 12 keys, acknowledged."""
+        """So many new contexts over 40 keys, which is every partition, acknowledged."""
         self.fed += 1
-        return await feed.send(self.bootstrap, feed.bodies(count, 12, self.fed, label=f"{self.label}-{self.fed}", **fields))
+        return await feed.send(self.bootstrap, feed.bodies(count, 40, self.fed, label=f"{self.label}-{self.fed}", **fields))
 
 
 def fired(process: Running, name: str) -> int:
