@@ -132,6 +132,9 @@ class Lane:
             raise Fatal(f"{self.place}: {error}: somebody else commits for group {self.place.group}") from error
         self._consumer.seek(self._partition, mark.offset)  # 3
         self._progress, self._claims, self._marked = Progress(mark), mark.claims, mark.offset
+        if mark.claims + self._count_claim >= SUSPECT_AFTER_CLAIMS:
+            self._careful_below = mark.offset + WINDOW_OFFSETS
+            telemetry.event("lane.careful", lane=self.place, claims=mark.claims)
         telemetry.event("lane.claimed", topic=self.place.topic, partition=self.place.partition, offset=mark.offset)
         return mark
 
@@ -160,21 +163,26 @@ class Lane:
             await self._space.wait()
         if not self._backlog:
             await self._poll(records_max)
-        records = self._deliver(1 if self._careful() else records_max)
-        if records and self._count_claim:
-            await self._count()
-        return records
+        return self._deliver(1 if self.careful else records_max)
 
     def _room(self) -> bool:
-        if self._careful() and self._progress.unfinished:
+        if self.careful and self._progress.unfinished:
             return False
         if self._backlog and not self._progress.fits(self._backlog[0].source.offset):
             return False
         few = self._progress.unfinished < self._settings.lane_records_max
         return few and self._bytes.held < self._settings.lane_bytes_max
 
-    def _careful(self) -> bool:
+    @property
+    def careful(self) -> bool:
+        """Whether its records are asked one by one: one of them may have ended its askers."""
         return self._progress.position < self._careful_below
+
+    async def emptied(self) -> None:
+        """Wait until everything that was read is written."""
+        while self._progress.unfinished:
+            self._space.clear()
+            await self._space.wait()
 
     async def _poll(self, records_max: int) -> None:
         read = await self._consumer.getmany(self._partition, timeout_ms=1000, max_records=max(1, records_max))
@@ -201,14 +209,12 @@ class Lane:
                 out.append(record)
         return out
 
-    async def _count(self) -> None:
-        """Say that this claim has taken records up, before any of them can kill this process."""
-        self._count_claim = False
-        self._claims += 1
-        if self._claims >= SUSPECT_AFTER_CLAIMS:
-            self._careful_below = self._progress.lowest + WINDOW_OFFSETS
-            telemetry.event("lane.careful", topic=self.place.topic, partition=self.place.partition, claims=self._claims)
-        await self._writer.commit((), lambda: self._progress.mark(claims=self._claims))
+    async def count(self) -> None:
+        """Say, once a claim, that records are taken up, before any of them can kill this process."""
+        if self._count_claim:
+            self._count_claim = False
+            self._claims += 1
+            await self._writer.commit((), lambda: self._progress.mark(claims=self._claims))
 
     @property
     def suspected(self) -> bool:
@@ -319,7 +325,7 @@ class Lane:
 
     async def hand_back(self) -> None:
         """An owner that leaves in peace takes its claim off the count, so that its successor suspects nobody."""
-        if self._progress.unfinished and self._claims:
+        if self._progress.unfinished and self._claims and not self._count_claim:
             await self._writer.commit((), lambda: self._progress.mark(claims=max(0, self._claims - 1)))
 
     async def close(self) -> None:

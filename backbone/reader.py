@@ -56,6 +56,7 @@ class Reader:
         self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
+        self._alone = asyncio.Lock()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned = asyncio.Event()
 
@@ -174,10 +175,22 @@ class Reader:
     async def _intake(self, lane: Lane) -> None:
         while True:
             records = await lane.read(await self._work.room())
-            if records and lane.suspected:
-                lane.finish(self._work.give_up(records.pop(0)))
-            if records:
-                await self._work.handle(lane, records)
+            if not records:
+                continue
+            if not any(each.careful for each in self._open.values()):
+                await self._hand_out(lane, records)
+                continue
+            # One lane at a time, in the whole process: else a record that kills it would bring the others' under suspicion.
+            async with self._alone:
+                await self._hand_out(lane, records)
+                await lane.emptied()
+
+    async def _hand_out(self, lane: Lane, records: list[Record]) -> None:
+        await lane.count()
+        if lane.suspected:
+            lane.finish(self._work.give_up(records.pop(0)))
+        if records:
+            await self._work.handle(lane, records)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
