@@ -132,14 +132,17 @@ async def test_what_a_dead_engine_held_is_answered_once_after_the_restart(stack:
         assert verdict.holds, str(verdict)
 
 
+@pytest.mark.parametrize("delay_ms", [0, 300])
 async def test_a_context_that_kills_its_worker_is_given_up_and_its_neighbours_are_decided(
-    stack: Pipeline, fresh_topics: Broker
+    stack: Pipeline, fresh_topics: Broker, delay_ms: int
 ) -> None:
+    # Without time to drain, what the engine has of others at that moment dies with it, in every lane.
+    dies = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": delay_ms, "faults": {"die": "DIE/"}}), "TRADING_LLM_DRAIN_S": "0"}
     for process in (stack.router(), stack.worker("deepseek")):
         process.wait_ready()
-    async with watching(fresh_topics.bootstrap, MODELS) as watch, kept_alive(lambda: stack.worker("phi3", env=DIES)) as lives:
+    async with watching(fresh_topics.bootstrap, MODELS) as watch, kept_alive(lambda: stack.worker("phi3", env=dies)) as lives:
         lives[0].wait_ready()
-        contexts = [asked("DIE/USD" if n == 10 else f"N{n}/USD", f"poison-{n}", ttl_ms=600_000) for n in range(40)]
+        contexts = [asked("DIE/USD" if n == 10 else f"N{n}/USD", f"poison-{delay_ms}-{n}", ttl_ms=600_000) for n in range(40)]
         sources = await feed.send(fresh_topics.bootstrap, contexts)
         await watch.until_answered(sources, 120)
         assert header_text(outcome_of(watch, sources[10]).headers, REASON) == "undecidable"

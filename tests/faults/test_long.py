@@ -1,6 +1,6 @@
 """Random kill -9 under load. Small here; larger by the environment, as `make faults` and a person may want it.
 
-    TEST_CONTEXTS=10000 TEST_KILLS=50 TEST_ROUTERS=3 TEST_WORKERS=2 TEST_SEED=7 pytest tests/faults/test_long.py
+TEST_CONTEXTS=10000 TEST_KILLS=50 TEST_ROUTERS=3 TEST_WORKERS=2 TEST_SEED=7 pytest tests/faults/test_long.py
 """
 
 from __future__ import annotations
