@@ -171,8 +171,8 @@ async def _first_offsets(settings: Settings, planned: Sequence[Planned], created
         if each.group is None:
             continue
         consumer = AIOKafkaConsumer(**clients.connection(settings), group_id=each.group, enable_auto_commit=False)
-        await consumer.start()
         try:
+            await consumer.start()
             partitions = [TopicPartition(each.name, p) for p in range(each.partitions)]
             new = [p for p in partitions if await _is_new(consumer, p, each, created)]
             if new:
@@ -196,8 +196,8 @@ async def _put_policy(settings: Settings) -> None:
     """Put the policy file in force on `control`, unless one is."""
     consumer = clients.reader(settings, auto_offset_reset="earliest")
     consumer.assign([PARTITION])
-    await consumer.start()
     try:
+        await consumer.start()
         end = (await consumer.end_offsets([PARTITION]))[PARTITION]
         keys: set[str] = set()
         while await consumer.position(PARTITION) < end:
@@ -213,8 +213,8 @@ async def publish_policy(settings: Settings, text: str) -> str:
     """Put this policy in force; answers its digest. Raises PolicyError where the text is none."""
     digest = Policy.from_toml(text).digest
     producer = clients.plain_producer(settings)
-    await producer.start()
     try:
+        await producer.start()
         body = json.dumps({"text": text}).encode()
         await producer.send_and_wait(names.CONTROL, key=f"policy/{digest}".encode(), value=body)
         await producer.send_and_wait(names.CONTROL, key=POLICY_CURRENT.encode(), value=json.dumps(digest).encode())

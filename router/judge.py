@@ -43,7 +43,8 @@ def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
     try:
         return _judge(record, dedupe, world, now_ms)
     except DeadLettered as refusal:
-        return Result(record, (dead_letter_output(record, record.source, refusal.reason, refusal.detail),))
+        letter = dead_letter_output(record, record.source, refusal.reason, refusal.detail, refusal.context_id)
+        return Result(record, (letter,))
     except Rejected as refusal:
         return _decided(record, rejected(record, refusal, world.policy, now_ms))
 
@@ -88,9 +89,13 @@ def _name_of(record: Record, event: ContextEvent) -> Name:
 def _take(name: Name, record: Record, dedupe: Dedupe) -> None:
     seen = dedupe.take(name, record.source.offset, digest(record.value))
     if seen is Seen.REPEATED:
-        raise DeadLettered(Reason.DUPLICATE_CONTEXT_ID, f"context_id {name.context_id!r} was sent before; it is decided once")
+        raise DeadLettered(
+            Reason.DUPLICATE_CONTEXT_ID, f"context_id {name.context_id!r} was sent before; it is decided once", name.context_id
+        )
     if seen is Seen.REUSED:
-        raise DeadLettered(Reason.CONTEXT_ID_REUSED, f"context_id {name.context_id!r} was sent before with other content")
+        raise DeadLettered(
+            Reason.CONTEXT_ID_REUSED, f"context_id {name.context_id!r} was sent before with other content", name.context_id
+        )
 
 
 def _take_refused(record: Record, refusal: Rejected, dedupe: Dedupe) -> None:

@@ -40,12 +40,13 @@ class Envelope:
 
 
 class DeadLettered(Exception):
-    """No decision can describe this record; `detail` is a sentence for a person."""
+    """No decision can describe this record; `detail` is a sentence for a person, `context_id` its own where it was read."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, context_id: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.context_id = context_id
 
 
 class Rejected(Exception):
