@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure what the arguments ask for; 0 once all of it was measured, whatever the figures are."""
     asked = _asked(arguments)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it warns of topics that were made a moment ago
-    size = QUICK if asked.quick else FULL
+    size = _size(asked)
     found: dict[str, Any] = {"ground": surroundings(), "quick": asked.quick}
     for measure in asked.only:
         print(f"{measure} ({time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f})", flush=True)
@@ -62,9 +62,17 @@ def main(arguments: Sequence[str]) -> int:
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: to see that it works")
+    parser.add_argument("--rounds", type=int, help="how often each measure is taken (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
     parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
     return parser.parse_args(arguments)
+
+
+def _size(asked: argparse.Namespace) -> Size:
+    size = QUICK if asked.quick else FULL
+    if asked.rounds is None:
+        return size
+    return replace(size, rounds=asked.rounds, plan=replace(size.plan, rounds=asked.rounds))
 
 
 async def _measure(measure: str, ground: Ground, size: Size, model: str) -> dict[str, Any]:
