@@ -123,6 +123,7 @@ class Lane:
                 offset, metadata = await committed(self._producer.client, *self._coordinates())  # 2
                 reach("claim.after_offset")
                 await self._check(offset)
+                end = (await self._consumer.end_offsets([self._partition]))[self._partition]
             mark = Mark.parse(offset, metadata)
         except ProducerFenced as error:
             raise Fenced(f"lane {self.place} was claimed elsewhere") from error
@@ -133,7 +134,7 @@ class Lane:
         self._consumer.seek(self._partition, mark.offset)  # 3
         self._progress, self._claims, self._marked = Progress(mark), mark.claims, mark.offset
         if mark.claims + self._count_claim >= SUSPECT_AFTER_CLAIMS:
-            self._careful_below = mark.offset + WINDOW_OFFSETS
+            self._careful_below = min(mark.offset + WINDOW_OFFSETS, end)  # what came later, no dead owner can have read
             telemetry.event("lane.careful", lane=self.place, claims=mark.claims)
         telemetry.event("lane.claimed", topic=self.place.topic, partition=self.place.partition, offset=mark.offset)
         return mark

@@ -103,7 +103,9 @@ def test_an_id_sent_twice_is_decided_once() -> None:
     dedupe = Dedupe(10)
     first, again, other = (at(n, body(context_id="c1", horizon_s=h)) for n, h in ((1, 60), (2, 60), (3, 90)))
     assert judged(first, dedupe).topic == "contexts.deepseek"
-    assert header_text(judged(again, dedupe).headers, REASON) == "duplicate_context_id"
+    letter = judged(again, dedupe)
+    assert header_text(letter.headers, REASON) == "duplicate_context_id"
+    assert header_text(letter.headers, CONTEXT_ID) == "c1"
     assert header_text(judged(other, dedupe).headers, REASON) == "context_id_reused"
 
 
