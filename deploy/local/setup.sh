@@ -133,7 +133,7 @@ kafka() {
     [ "$(cat .local/kafka/.complete 2>/dev/null)" != "$wanted" ] || return 0
     rm -rf .local/kafka
     mvn -B -C -l .local/logs/maven.log -f deploy/local/kafka/pom.xml dependency:copy-dependencies \
-        -DoutputDirectory="$PWD/.local/kafka/libs" >/dev/null ||
+        -DoutputDirectory="$PWD/.local/kafka/libs" >/dev/null 2>&1 ||
         { tail -n 20 .local/logs/maven.log >&2; fail "Maven could not bring Kafka's jars"; }
     .venv/bin/python -m deploy.local.kafka_setup
     echo "$wanted" >.local/kafka/.complete
