@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.engine
@@ -54,8 +55,8 @@ def _environment() -> dict[str, str]:
 
 
 def _children(pid: int) -> list[int]:
-    lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for children in lists for child in children]
+    # By each process' parent: the kernel's own lists of children go by thread, and miss those whose thread has ended.
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 def _runs(pid: int) -> bool:
