@@ -23,7 +23,8 @@ folder = Path("deploy/models")
 served = serve(load_catalogue(folder)["phi3"], folder, None)
 prepare_environment("vllm", served)
 async def main():
-    await build_engine("vllm", served).start()
+    engine = build_engine("vllm", served)  # kept: an engine that nobody holds ends
+    await engine.start()
     print("ready", flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
