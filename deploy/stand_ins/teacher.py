@@ -38,7 +38,7 @@ class Rule:
 RULES = {
     rule.name: rule
     for rule in (
-        Rule("deepseek", {"trend": 0.6, "swing": 0.4}, 6.5),
+        Rule("deepseek", {"trend": 0.65, "swing": 0.35}, 6.5),
         Rule("qwen", {"swing": 0.65, "step": 0.35}, 6.0),
         Rule("fingpt", {"trend": 0.65, "sentiment": 0.35}, 6.0),
         Rule("phi3", {"sentiment": -0.75, "swing": -0.25}, 6.0),
