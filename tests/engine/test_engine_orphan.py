@@ -42,7 +42,7 @@ def test_the_engine_ends_with_the_process_that_started_it() -> None:
         assert cores
     finally:
         worker.kill()
-        worker.wait(30)
+        worker.communicate(timeout=30)
     deadline_s = time.monotonic() + GONE_WITHIN_S
     while (left := [pid for pid in cores if _runs(pid)]) and time.monotonic() < deadline_s:
         time.sleep(0.05)
