@@ -18,7 +18,7 @@ help: ## what there is
 setup: ## install what is missing, into .venv and .local; skips what is there
 	@deploy/local/setup.sh $(LEVEL)
 
-setup-dev:
+setup-dev: ## install what tests, checks and benchmarks need beside it
 	@deploy/local/setup.sh dev
 
 demo: setup ## the whole pipeline on stand-in models and real candles: 300 contexts, then a summary

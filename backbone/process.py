@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import uvicorn
 import uvloop
 from faststream.asgi import AsgiFastStream, AsgiResponse, AsyncAPIRoute, get
-from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 from pydantic import ValidationError
 
 from backbone import stops, telemetry
+from backbone.edges import edge_broker
 from backbone.errors import Fatal
 from backbone.settings import Settings
 
@@ -51,7 +51,7 @@ class Topic:
     schema: Any
 
 
-def run(name: str, build: Callable[[Settings], Room], topics: Sequence[Topic]) -> None:
+def run(name: str, build: Callable[[Settings], Room], topics: Callable[[Settings], Sequence[Topic]]) -> None:
     """Run one process to its end; exits 0 on SIGTERM, 1 with one line of why on anything else."""
     telemetry.configure()
     try:
@@ -61,7 +61,7 @@ def run(name: str, build: Callable[[Settings], Room], topics: Sequence[Topic]) -
         log.critical("%s.refused %s", name, error)
         sys.exit(1)
     try:
-        uvloop.run(_Shell(name, settings, build, topics).serve())
+        uvloop.run(_Shell(name, settings, build, topics(settings)).serve())
     except Exception as error:  # the one broad catch: whatever ends a process is said once, and the supervisor starts it
         log.critical("%s.ended %s: %s", name, type(error).__name__, error, exc_info=not isinstance(error, Fatal))
         sys.exit(1)
@@ -85,7 +85,7 @@ class _Shell:
             raise self._error
 
     def _app(self) -> AsgiFastStream:
-        broker = KafkaBroker(self._settings.kafka_bootstrap)
+        broker = edge_broker(self._settings, f"what {self._name} reads and writes")
         for topic in self._topics:
             broker.publisher(topic.name, description=topic.what, schema=topic.schema)
         return AsgiFastStream(

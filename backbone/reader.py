@@ -65,11 +65,6 @@ class Reader:
         """Whether every partition that was assigned has its lane."""
         return self.assigned.is_set() and self._open.keys() >= self._lanes.keys() and not self.failed.done()
 
-    @property
-    def partitions(self) -> frozenset[int]:
-        """The partitions whose lanes are open here."""
-        return frozenset(each.partition for each in self._open)
-
     async def start(self) -> None:
         """Join the group; lanes open as partitions come."""
         self._consumer.subscribe([self._topic], listener=_Listener(self))

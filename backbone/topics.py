@@ -19,7 +19,7 @@ from backbone.errors import Fatal, Transient
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
 from schemas import topic as names
-from schemas.policy import Policy
+from schemas.policy import Policy, PolicyError
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
@@ -193,20 +193,28 @@ async def _is_new(consumer: AIOKafkaConsumer, partition: TopicPartition, planned
 
 
 async def _put_policy(settings: Settings) -> None:
-    """Put the policy file in force on `control`, unless one is."""
+    """Put the policy file in force on `control`, unless one is that can be read."""
     consumer = clients.reader(settings, auto_offset_reset="earliest")
     consumer.assign([PARTITION])
     try:
         await consumer.start()
         end = (await consumer.end_offsets([PARTITION]))[PARTITION]
-        keys: set[str] = set()
+        values: dict[str, bytes | None] = {}
         while await consumer.position(PARTITION) < end:
             read = await consumer.getmany(PARTITION, timeout_ms=500)
-            keys |= {(record.key or b"").decode() for record in read.get(PARTITION, ())}
+            values |= {(each.key or b"").decode("utf-8", "replace"): each.value for each in read.get(PARTITION, ())}
     finally:
         await clients.stop(consumer)
-    if POLICY_CURRENT not in keys:
+    if not _is_in_force(values):
         await publish_policy(settings, settings.policy.read_text(encoding="utf-8"))
+
+
+def _is_in_force(values: dict[str, bytes | None]) -> bool:
+    digest = (values.get(POLICY_CURRENT) or b"").decode("utf-8", "replace").strip().strip('"')
+    try:
+        return Policy.from_toml(json.loads(values.get(f"policy/{digest}") or b"")["text"]).digest == digest
+    except (ValueError, KeyError, TypeError, PolicyError):
+        return False
 
 
 async def publish_policy(settings: Settings, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Twelve lines of a bot on plain Kafka: ask once, then act on what is decided, once.
+"""A small bot on plain Kafka: ask once, then act on what is decided, once.
 
 aiokafka partitions by murmur2, as every producer of `contexts` must; with librdkafka set `partitioner=murmur2_random`.
 """

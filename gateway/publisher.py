@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from faststream.kafka import KafkaBroker
-from faststream.security import BaseSecurity, SASLScram512
-
 from backbone import clients
+from backbone.edges import edge_broker
 from backbone.errors import Doubt, Fatal
 from backbone.settings import Settings
 from schemas import headers as names
@@ -20,19 +18,7 @@ class Publisher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        known = clients.connection(settings)
-        self._broker = KafkaBroker(
-            known["bootstrap_servers"],
-            security=_security(settings, known),
-            request_timeout_ms=known["request_timeout_ms"],
-            retry_backoff_ms=known["retry_backoff_ms"],
-            allow_auto_create_topics=False,
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=clients.REQUEST_BYTES_MAX,
-            logger=None,
-            description="POST /decide writes contexts; decisions and dead letters come back",
-        )
+        self._broker = edge_broker(settings, "POST /decide writes contexts; decisions and dead letters come back")
 
     async def start(self) -> None:
         """Connect. Raises Fatal where the broker is away."""
@@ -57,11 +43,3 @@ class Publisher:
         except (clients.KafkaError, TimeoutError) as error:
             raise Doubt(f"topic {CONTEXTS}: {error!r}") from error
         return Source(written.topic, written.partition, written.offset)
-
-
-def _security(settings: Settings, known: dict[str, object]) -> BaseSecurity:
-    tls = known.get("ssl_context")
-    if settings.kafka_sasl_username and settings.kafka_sasl_password and "SASL" in settings.kafka_security_protocol:
-        username, password = settings.kafka_sasl_username, settings.kafka_sasl_password
-        return SASLScram512(username, password, ssl_context=tls, use_ssl=tls is not None)  # type: ignore[arg-type]
-    return BaseSecurity(ssl_context=tls, use_ssl=tls is not None)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from backbone import telemetry
+from backbone import telemetry, topics
 from backbone.heartbeat import Heartbeats
 from backbone.settings import Settings
 from gateway import metrics
@@ -42,6 +42,7 @@ class Service:
 
     async def start(self) -> None:
         """Take the place to read outcomes from before anything is written. Raises Fatal where Kafka is away."""
+        await topics.check(self.settings, self.settings.catalogue_names)
         await self._outcomes.start()
         await self._status.start()
         await self._publisher.start()

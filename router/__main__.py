@@ -12,9 +12,15 @@ def _build(settings: Settings) -> Router:
     return Router(settings, settings.catalogue_names)
 
 
+def _topics(settings: Settings) -> list[Topic]:
+    waiting = [Topic(model_topic(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
+    return [
+        Topic(CONTEXTS, "what bots ask; read by this process", ContextEvent),
+        *waiting,
+        Topic(DECISIONS, "outcomes that need no model", Decision),
+        Topic(DEAD_LETTERS, "what nobody can decide", bytes),
+    ]
+
+
 if __name__ == "__main__":
-    written = [Topic(model_topic(name), "contexts that wait for this model", ContextEvent) for name in Settings().models]
-    run("router", _build, [
-        Topic(CONTEXTS, "what bots ask; read by this process", ContextEvent), *written,
-        Topic(DECISIONS, "outcomes that need no model", Decision), Topic(DEAD_LETTERS, "what nobody can decide", bytes),
-    ])  # fmt: skip
+    run("router", _build, _topics)

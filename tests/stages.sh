@@ -6,8 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 BIN=.venv/bin
-# Seconds: what ends a stage that hangs. On two idle cores all of them together take half of this.
-declare -A LIMIT_S=([check]=180 [unit]=180 [contract]=60 [broker]=540 [engine]=420 [faults]=540)
+# Seconds: what ends a stage that hangs; together under half an hour. On two idle cores they take half of this.
+declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=540 [engine]=300 [faults]=540)
 STAGES=("$@")
 [ $# -gt 0 ] || STAGES=(check unit contract broker engine faults)
 REPORT=()

@@ -23,9 +23,14 @@ def _build(settings: Settings) -> Worker:
     return Worker(settings, served, build_engine(settings.engine, served, settings.script))
 
 
-if __name__ == "__main__":
-    run("worker", _build, [
-        Topic(model_topic(Settings().model or "MODEL"), "contexts that wait for this model; read here", ContextEvent),
+def _topics(settings: Settings) -> list[Topic]:
+    waiting = [Topic(model_topic(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
+    return [
+        *waiting,
         Topic(DECISIONS, "what the model's answers came to", Decision),
         Topic(DEAD_LETTERS, "what nobody can decide", bytes),
-    ])  # fmt: skip
+    ]
+
+
+if __name__ == "__main__":
+    run("worker", _build, _topics)

@@ -14,9 +14,14 @@ class Admission:
     """Slots for questions that the engine has; lanes read more only while some are free."""
 
     def __init__(self, concurrency: int) -> None:
-        self._free = max(1, int(concurrency * DEPTH))
+        self._depth = self._free = max(1, int(concurrency * DEPTH))
         self._slots = asyncio.Semaphore(self._free)
         self._given = asyncio.Condition()
+
+    @property
+    def in_flight(self) -> int:
+        """How many questions the engine has."""
+        return self._depth - self._free
 
     async def room(self) -> int:
         """How many questions may be read next, at least 1; waits until the engine has room for one."""
