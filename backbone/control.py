@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -12,7 +13,7 @@ from aiokafka.errors import KafkaError
 from backbone import clients, telemetry
 from backbone.errors import Fatal
 from backbone.settings import Settings
-from schemas.halt import Halt
+from schemas.halt import Halt, HaltMode
 from schemas.policy import Policy, PolicyError
 from schemas.topic import CONTROL
 
@@ -22,10 +23,13 @@ PARTITION = TopicPartition(CONTROL, 0)
 
 
 class Control:
-    """A reader of `control`. `halt_for` and `policy` answer from memory; `fresh` says whether that memory is current."""
+    """A reader of `control`; `fail` is told when it can read no more.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    `halt_for` and `policy` answer from memory; `fresh` says whether that memory is current.
+    """
+
+    def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
+        self._settings, self._fail = settings, fail
         self._consumer: AIOKafkaConsumer = clients.reader(settings, auto_offset_reset="earliest", fetch_max_wait_ms=100)
         self._values: dict[str, bytes] = {}
         self._policies: dict[str, Policy] = {}
@@ -46,6 +50,7 @@ class Control:
         if self.policy() is None:
             raise Fatal(f"topic {CONTROL} holds no policy in force: run `trading-llm topics apply`")
         self._task = asyncio.create_task(self._follow())
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Stop following."""
@@ -62,11 +67,10 @@ class Control:
         return recent and end is not None and self._position >= end
 
     def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
-        """The halt in force for this question, the widest first."""
-        for scope in ("all", f"symbol/{symbol}", f"bot/{bot_id}", f"model/{model}"):
-            if (value := self._values.get(f"halt/{scope}")) is not None:
-                return _halt(scope, value)
-        return None
+        """The halt in force for this question: a full one before one that lets reducing actions out, the wider first."""
+        scopes = ("all", f"symbol/{symbol}", f"bot/{bot_id}", f"model/{model}")
+        found = [_halt(scope, value) for scope in scopes if (value := self._values.get(f"halt/{scope}")) is not None]
+        return strictest(found)
 
     def policy(self, digest: str | None = None) -> Policy | None:
         """The policy of this digest (default: the one in force), restricted to the models that run; None if unknown."""
@@ -75,6 +79,10 @@ class Control:
         if digest not in self._policies and (text := self._values.get(f"policy/{digest}")) is not None:
             self._policies[digest] = _policy(text).restricted_to(self._settings.models)
         return self._policies.get(digest)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(Fatal(f"topic {CONTROL} is read no more: {error!r}"))
 
     async def _follow(self) -> None:
         while True:
@@ -96,11 +104,16 @@ class Control:
         self._position = await self._consumer.position(PARTITION)
 
 
+def strictest(halts: Sequence[Halt]) -> Halt | None:
+    """Of the halts that hold, the widest first: a full one, else the first; adding a halt never loosens trading."""
+    return next((halt for halt in halts if halt.mode is HaltMode.FULL), halts[0] if halts else None)
+
+
 def _halt(scope: str, value: bytes) -> Halt:
     """The halt; one that cannot be read halts all the same, and says why."""
     try:
-        return Halt.model_validate({"scope": scope} | json.loads(value))
-    except ValueError as error:
+        return Halt.model_validate({"scope": scope, **json.loads(value)})
+    except (ValueError, TypeError, RecursionError) as error:
         return Halt(scope=scope, why=f"its record on {CONTROL} is not halt/1: {error}"[:280])
 
 

@@ -15,6 +15,7 @@ from schemas.status import Heartbeat
 
 PREFIX = "trading_llm:heartbeat:"
 EVERY_S = 1.0
+STARTING_EVERY_S = 0.2  # whoever sees a process ready finds its model so too
 EXPIRES_S = 5
 WAIT_S = 1.0  # Redis is a cache: whoever asks it waits no longer
 
@@ -29,7 +30,7 @@ class Heartbeats:
         self._away = False
 
     async def beat(self, say: Callable[[], Heartbeat]) -> None:
-        """Write a heartbeat every second, for ever."""
+        """Write a heartbeat every second, until it is ready more often, for ever."""
         while True:
             heartbeat = say()
             try:
@@ -37,7 +38,7 @@ class Heartbeats:
                 self._notice(away=False)
             except (RedisError, OSError) as error:
                 self._notice(away=True, error=repr(error))
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EVERY_S if heartbeat.ready else STARTING_EVERY_S)
 
     async def read(self) -> dict[str, Heartbeat] | None:
         """The newest heartbeat of each process; None where Redis is away."""

@@ -57,6 +57,7 @@ class _Queue:
 
     ready: deque[Result] = field(default_factory=deque)
     waiting: list[Result] = field(default_factory=list)  # may not go out yet, nor be turned
+    keys: set[bytes] = field(default_factory=set)  # of those that wait
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def look(self, result: Result, log_ms: int) -> Result | None:
@@ -64,11 +65,18 @@ class _Queue:
 
         Behind an answer that waits, the later ones of its key wait too.
         """
-        behind = result.ordered and any(_key(each.record) == _key(result.record) for each in self.waiting)
+        behind = result.ordered and _key(result.record) in self.keys
         may_go = None if behind else result if result.again is None else result.again(log_ms)
         if may_go is None:
             self.waiting.append(result)
+            self.keys.add(_key(result.record))
         return may_go
+
+    def look_again(self) -> list[Result]:
+        """What waits, in its order, to be looked at once more."""
+        waiting, self.waiting = self.waiting, []
+        self.keys.clear()
+        return waiting
 
 
 class _Bytes:
@@ -106,6 +114,7 @@ class Lane:
         self._active_s = time.monotonic()
         self._marked = 0
         self._looked_s = 0.0
+        self.progressed = False
         self._closing = False
 
     # -- claiming ---------------------------------------------------------------------------------------------------
@@ -164,7 +173,7 @@ class Lane:
             await self._space.wait()
         if not self._backlog:
             await self._poll(records_max)
-        return self._deliver(1 if self.careful else records_max)
+        return [] if self._closing else self._deliver(1 if self.careful else records_max)
 
     def _room(self) -> bool:
         if self.careful and self._progress.unfinished:
@@ -177,7 +186,7 @@ class Lane:
     @property
     def careful(self) -> bool:
         """Whether its records are asked one by one: one of them may have ended its askers."""
-        return self._progress.position < self._careful_below
+        return self._progress.lowest < self._careful_below
 
     async def emptied(self) -> None:
         """Wait until everything that was read is written."""
@@ -263,8 +272,7 @@ class Lane:
 
     def _look_again(self) -> None:
         """What waited too long for an earlier record of its key goes out by itself, turned into what it may still be."""
-        self._queue.ready.extendleft(reversed(self._queue.waiting))
-        self._queue.waiting.clear()
+        self._queue.ready.extendleft(reversed(self._queue.look_again()))
         for offset, held in self._order.held():
             turned = held if held.again is None else held.again(now_ms())
             if turned is None or turned is held:
@@ -293,7 +301,7 @@ class Lane:
             self._turn(results, refused_ms)
             return
         self._progress.finish(offsets)
-        self._claims = 0
+        self._claims, self.progressed = 0, True
         self._bytes.drop(offsets)
         self._space.set()
         telemetry.committed(self.place.topic, results, time.monotonic() - started_s)

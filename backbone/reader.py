@@ -57,6 +57,7 @@ class Reader:
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
         self._alone = asyncio.Lock()
+        self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned = asyncio.Event()
 
@@ -75,6 +76,7 @@ class Reader:
 
     async def stop(self, *, leave: bool) -> None:
         """Finish what is held, within `drain_s`, and give the lanes back; `leave`: so that others have them at once."""
+        self._stopping = True
         await self.close_lanes(0.0 if self.failed.done() else self._settings.drain_s)
         if leave:
             await self._leave()
@@ -94,7 +96,7 @@ class Reader:
 
     def open_lanes(self, partitions: Collection[TopicPartition]) -> None:
         """Keep a lane on each of these from now on."""
-        for each in partitions:
+        for each in () if self._stopping else partitions:
             if each not in self._lanes:
                 task = asyncio.create_task(self._keep(each), name=f"lane {each.topic}/{each.partition}")
                 task.add_done_callback(self._ended)
@@ -132,12 +134,12 @@ class Reader:
                 await self._work.claimed(lane, mark)
                 self._open[partition] = lane
                 telemetry.LANES.labels(self._topic).set(len(self._open))
-                first, pause_s = False, PAUSE_S
+                first = False
                 await self._serve(lane)
             except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
                 raise Fatal(f"{place}: {error!r}: the log no longer holds what is committed") from error
             except (Doubt, Transient, KafkaError) as error:
-                pause_s = self._lost(lane, error, pause_s)
+                pause_s = self._lost(lane, error, PAUSE_S if lane.progressed else pause_s)
             finally:
                 self._open.pop(partition, None)
                 telemetry.LANES.labels(self._topic).set(len(self._open))

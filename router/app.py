@@ -35,7 +35,7 @@ class Router:
 
     def __init__(self, settings: Settings, catalogue: tuple[str, ...]) -> None:
         self._settings, self._catalogue = settings, catalogue
-        self._control = Control(settings)
+        self._control = Control(settings, self._fail)
         self._choose = load_choice(settings.router, catalogue)
         self._fleet = Fleet(running=settings.models)
         self._dedupe: dict[int, Dedupe] = {}
@@ -58,20 +58,29 @@ class Router:
         await self._reader.stop(leave=False)
         await self._control.stop()
 
+    def _fail(self, error: BaseException) -> None:
+        self._reader.fail(error)
+
     # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
 
     async def claimed(self, lane: Lane, mark: Mark) -> None:
         """Know the names of what lies before this lane: from memory, and for the rest from the log."""
         partition = lane.place.partition
-        dedupe = self._dedupe.setdefault(partition, Dedupe(self._settings.dedupe_window))
+        dedupe = self._dedupe.setdefault(partition, Dedupe(self._settings.dedupe_window + self._settings.lane_records_max))
         dedupe.forget_from(mark.offset)
         first = max(dedupe.covered, mark.offset - self._settings.dedupe_window, 0)
         if first >= mark.offset:
             return
         async for records in read_back(self._settings, lane.place.topic, partition, first, mark.offset):
             for record in records:
-                remember(record, dedupe)
+                self._remember(record, dedupe)
         dedupe.covered = mark.offset
+
+    def _remember(self, record: Record, dedupe: Dedupe) -> None:
+        try:
+            remember(record, dedupe)
+        except Exception as error:  # given up once, as `undecidable`: it must not end every router that starts after
+            telemetry.event("dedupe.passed_over", src=record.source, error=repr(error))
 
     async def room(self) -> int:
         """A batch at a time."""

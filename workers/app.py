@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, settings: Settings, served: Served, engine: Engine) -> None:
         self._settings, self._engine, self._model = settings, engine, served.entry.name
-        self._control = Control(settings)
+        self._control = Control(settings, self._fail)
         self._heartbeats = Heartbeats(settings)
         self._admission = Admission(engine.concurrency)
         self._asker = Asker(settings, served, engine, self._control, self._admission, Fleet(settings.models))
@@ -67,6 +67,9 @@ class Worker:
             self._beating.cancel()
         await self._heartbeats.close()
         await self._engine.stop()
+
+    def _fail(self, error: BaseException) -> None:
+        self._reader.fail(error)
 
     # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
 
