@@ -219,6 +219,11 @@ class Lane:
                 out.append(record)
         return out
 
+    @property
+    def uncounted(self) -> bool:
+        """Whether this process has taken up no record of the partition yet."""
+        return self._count_claim
+
     async def count(self) -> None:
         """Say, once a claim, that records are taken up, before any of them can kill this process."""
         if self._count_claim:

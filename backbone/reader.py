@@ -125,16 +125,15 @@ class Reader:
 
     async def _keep(self, partition: TopicPartition) -> None:
         """Claim, serve, and after any doubt claim again, with growing pauses, for as long as the partition is ours."""
-        pause_s, first = PAUSE_S, True
+        pause_s, uncounted = PAUSE_S, True
         place = Place(self._group, partition.topic, partition.partition)
         while True:
-            lane = Lane(place, self._consumer, self._settings, count_claim=first)
+            lane = Lane(place, self._consumer, self._settings, count_claim=uncounted)
             try:
                 mark = await lane.claim()
                 await self._work.claimed(lane, mark)
                 self._open[partition] = lane
                 telemetry.LANES.labels(self._topic).set(len(self._open))
-                first = False
                 await self._serve(lane)
             except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
                 raise Fatal(f"{place}: {error!r}: the log no longer holds what is committed") from error
@@ -143,6 +142,7 @@ class Reader:
             finally:
                 self._open.pop(partition, None)
                 telemetry.LANES.labels(self._topic).set(len(self._open))
+                uncounted = lane.uncounted
                 self._work.dropped(lane)
                 await lane.close()
             await asyncio.sleep(pause_s)
