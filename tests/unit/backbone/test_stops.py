@@ -21,9 +21,10 @@ def disarmed() -> Iterator[None]:
     arm("")
 
 
-def test_nothing_happens_where_none_is_armed() -> None:
+def test_nothing_happens_where_none_is_armed(caplog: pytest.LogCaptureFixture) -> None:
     for name in NAMES:
         reach(name)
+    assert not [line for line in caplog.messages if "stop.fired" in line]
 
 
 def test_it_acts_at_the_visit_it_was_armed_for_and_never_again() -> None:
