@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, Consume
 from aiokafka.errors import KafkaError
 from aiokafka.producer import sender
 
+from backbone import decoding
 from backbone.errors import Fatal
 from backbone.settings import Settings
 from schemas.record import Record
@@ -22,6 +23,7 @@ from schemas.source import Source
 if aiokafka.__version__ != "0.14.0":
     raise ImportError(f"backbone/clients.py knows aiokafka 0.14.0, not {aiokafka.__version__}: read its sender again")
 sender.BACKOFF_OVERRIDE = 0.002
+decoding.install()
 
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)

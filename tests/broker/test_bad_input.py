@@ -16,7 +16,8 @@ from schemas.headers import CONTEXT_ID, DETAIL, LENGTH, REASON, SHA256, SRC, TRU
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
-from tests.broker.bad_input import GOOD, Case, all_cases, dead_letters, sound
+from tests.broker.bad_input import GOOD, KEY, Case, all_cases, dead_letters, sound
+from tests.support import header_names
 from tests.support.kafka import Broker
 from tests.support.processes import Running
 from tests.support.redis import RedisServer
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.broker
 
 MODEL = "phi3"
 NAMES = tuple(all_cases(0))
+BROKEN_NAME = "a_header_name_that_is_no_utf_8"
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ async def sent(bootstrap: str, cases: dict[str, Case]) -> tuple[dict[str, Source
             producer = packed if case.compressed else plain
             sources[name] = await lies(producer, case)
             neighbours.append(await lies(plain, sound(f"neighbour-{number}")))
+        sources[BROKEN_NAME] = await header_names.send(plain, neighbours[-1].partition, KEY, sound(BROKEN_NAME).value or b"")
+        neighbours.append(await lies(plain, sound("neighbour-of-a-broken-name")))
     finally:
         await clients.stop(plain)
         await clients.stop(packed)
@@ -141,6 +145,10 @@ def test_a_dead_letter_is_what_came_or_says_how_it_was_cut(run: Run, name: str) 
         assert outcome.value == came[: 64 * 1024]
         assert header_text(outcome.headers, LENGTH) == str(len(came))
         assert len(header_text(outcome.headers, SHA256) or "") == 64
+
+
+def test_a_header_whose_name_is_no_utf_8_ends_nobody(run: Run) -> None:
+    assert run.decision(BROKEN_NAME).status in sound_statuses()
 
 
 def test_every_good_neighbour_is_decided_or_abstained_upon(run: Run) -> None:
