@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,8 +20,28 @@ from schemas.policy import Policy, PolicyError
 from schemas.topic import CONTROL
 
 FRESH_S = 0.5  # a halt stops what acts within a second of its log time; half of that is for us to read it
+# A reply comes every POLL_MS, is noticed within READ_MS and certifies the look before the last: 300 ms ago at most, of FRESH_S.
+POLL_MS, READ_MS = 100, 50
 POLICY_CURRENT = "policy/current"
 PARTITION = TopicPartition(CONTROL, 0)
+
+
+@dataclass(slots=True)
+class Certificate:
+    """At what time what was read is certain to have been all there was, in seconds of the monotonic clock.
+
+    A reply is stamped when it is read here, which may be long after the broker sent it: a process that was paused wakes to an
+    old one. But it was asked for after the reply before it had come, and so after the look that found that one began.
+    """
+
+    certified_s: float = -math.inf
+    _looked_s: float = -math.inf
+    _stamp_ms: int | None = None
+
+    def look(self, looked_s: float, stamp_ms: int | None) -> None:
+        """A look that began at `looked_s` found the newest reply stamped so."""
+        if stamp_ms != self._stamp_ms:
+            self.certified_s, self._looked_s, self._stamp_ms = self._looked_s, looked_s, stamp_ms
 
 
 class Control:
@@ -30,10 +52,11 @@ class Control:
 
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
         self._settings, self._fail = settings, fail
-        self._consumer: AIOKafkaConsumer = clients.reader(settings, auto_offset_reset="earliest", fetch_max_wait_ms=100)
+        self._consumer: AIOKafkaConsumer = clients.reader(settings, auto_offset_reset="earliest", fetch_max_wait_ms=POLL_MS)
         self._values: dict[str, bytes] = {}
         self._policies: dict[str, Policy] = {}
         self._position = 0
+        self._certificate = Certificate()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -62,8 +85,8 @@ class Control:
     @property
     def fresh(self) -> bool:
         """Whether the topic was confirmed read to its end within the last 500 ms."""
-        at_ms, end = self._consumer.last_poll_timestamp(PARTITION), self._consumer.last_stable_offset(PARTITION)
-        recent = at_ms is not None and time.time() * 1000 - at_ms < FRESH_S * 1000
+        end = self._consumer.last_stable_offset(PARTITION)
+        recent = time.monotonic() - self._certificate.certified_s < FRESH_S
         return recent and end is not None and self._position >= end
 
     def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
@@ -93,7 +116,8 @@ class Control:
                 await asyncio.sleep(FRESH_S)
 
     async def _read(self) -> None:
-        read = await self._consumer.getmany(PARTITION, timeout_ms=200)
+        looked_s = time.monotonic()
+        read = await self._consumer.getmany(PARTITION, timeout_ms=READ_MS)
         for record in read.get(PARTITION, ()):
             key = (record.key or b"").decode("utf-8", "replace")
             if record.value is None:
@@ -102,6 +126,7 @@ class Control:
                 self._values[key] = record.value
             telemetry.event("control.read", key=key, set=record.value is not None)
         self._position = await self._consumer.position(PARTITION)
+        self._certificate.look(looked_s, self._consumer.last_poll_timestamp(PARTITION))
 
 
 def strictest(halts: Sequence[Halt]) -> Halt | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backbone.control import _halt, strictest
+from backbone.control import Certificate, _halt, strictest
 from schemas.halt import Halt, HaltMode
 
 pytestmark = pytest.mark.unit
@@ -24,3 +24,23 @@ def test_a_halt_that_cannot_be_read_halts_all_the_same(value: bytes) -> None:
     halt = _halt("all", value)
     assert (halt.scope, halt.mode) == ("all", HaltMode.FULL)
     assert "halt/1" in halt.why
+
+
+def test_a_reply_certifies_the_look_that_found_the_one_before_it() -> None:
+    certificate = Certificate()
+    certificate.look(1.0, 1_000)
+    assert certificate.certified_s < 0, "nothing is known of when the first reply was asked for"
+    certificate.look(1.1, 1_100)
+    assert certificate.certified_s == 1.0
+    certificate.look(1.15, 1_100)
+    assert certificate.certified_s == 1.0, "no reply came"
+
+
+def test_an_old_reply_that_is_read_after_a_pause_certifies_nothing_new() -> None:
+    certificate = Certificate()
+    certificate.look(1.0, 1_000)
+    certificate.look(1.1, 1_100)
+    certificate.look(61.1, 61_100)  # asked for before a pause of a minute, read after it
+    assert certificate.certified_s == 1.1
+    certificate.look(61.2, 61_200)
+    assert certificate.certified_s == 61.1
