@@ -10,7 +10,7 @@ from backbone.control import Control
 from backbone.errors import Fatal
 from backbone.history import read_back
 from backbone.keys import partition_of
-from backbone.lane import Lane, now_ms
+from backbone.lane import Lane, Place, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
 from backbone.result import Result
@@ -28,6 +28,9 @@ from schemas.refusal import Reason
 from schemas.topic import CONTEXTS
 
 SLICE_S = 0.005  # how long judging may keep the event loop, and with it the heartbeat, from its turn
+
+# A rebuild reads at most 16 windows of offsets (320,000): a bot that sends one id for ever must not keep a router from starting.
+REBUILD_DOUBLINGS_MAX = 4
 
 
 class Router:
@@ -66,15 +69,32 @@ class Router:
     async def claimed(self, lane: Lane, mark: Mark) -> None:
         """Know the names of what lies before this lane: from memory, and for the rest from the log."""
         partition = lane.place.partition
-        dedupe = self._dedupe.setdefault(partition, Dedupe(self._settings.dedupe_window + self._settings.lane_records_max))
+        dedupe = self._dedupe.setdefault(partition, self._new_dedupe())
         dedupe.forget_from(mark.offset)
-        first = max(dedupe.covered, mark.offset - self._settings.dedupe_window, 0)
-        if first >= mark.offset:
-            return
-        async for records in read_back(self._settings, lane.place.topic, partition, first, mark.offset):
-            for record in records:
-                self._remember(record, dedupe)
-        dedupe.covered = mark.offset
+        if mark.offset - dedupe.covered <= self._settings.dedupe_window:
+            await self._read_back(lane.place, dedupe, dedupe.covered, mark.offset)
+        else:
+            self._dedupe[partition] = await self._rebuilt(lane.place, mark.offset)
+
+    def _new_dedupe(self) -> Dedupe:
+        return Dedupe(self._settings.dedupe_window + self._settings.lane_records_max)
+
+    async def _rebuilt(self, place: Place, end: int) -> Dedupe:
+        """The newest names below `end`. Offsets are no records (markers, repeats): a stretch that holds too few is doubled."""
+        window = self._settings.dedupe_window
+        for doubling in range(REBUILD_DOUBLINGS_MAX + 1):
+            dedupe, first = self._new_dedupe(), max(0, end - (window << doubling))
+            await self._read_back(place, dedupe, first, end)
+            if dedupe.known >= window or first == 0:
+                break
+        return dedupe
+
+    async def _read_back(self, place: Place, dedupe: Dedupe, first: int, end: int) -> None:
+        if first < end:
+            async for records in read_back(self._settings, place.topic, place.partition, first, end):
+                for record in records:
+                    self._remember(record, dedupe)
+        dedupe.covered = max(dedupe.covered, end)
 
     def _remember(self, record: Record, dedupe: Dedupe) -> None:
         try:

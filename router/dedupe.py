@@ -43,6 +43,11 @@ class Dedupe:
         self._names: OrderedDict[bytes, tuple[int, str]] = OrderedDict()
         self.covered = 0  # every record below this offset has been taken in
 
+    @property
+    def known(self) -> int:
+        """How many names it holds."""
+        return len(self._names)
+
     def take(self, name: Name, offset: int, content_digest: str) -> Seen:
         """What this record is, and from now on it is remembered."""
         self.covered = max(self.covered, offset + 1)
