@@ -16,9 +16,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from backbone import telemetry
-from backbone.clients import discard, record_of, transactional_producer
+from backbone.clients import record_of
 from backbone.errors import Doubt, Fatal, Fenced
 from backbone.order import KeyOrder
+from backbone.producer import TransactionalProducer
 from backbone.progress import WINDOW_OFFSETS, Mark, Progress
 from backbone.protocol import NO_OFFSET, committed
 from backbone.result import Result
@@ -101,7 +102,7 @@ class Lane:
         self.place = place
         self._consumer, self._settings, self._count_claim = consumer, settings, count_claim
         self._partition = TopicPartition(place.topic, place.partition)
-        self._producer = transactional_producer(settings, place.transactional_id)
+        self._producer = TransactionalProducer(settings, place.transactional_id)
         self._writer = Writer(self._producer, place.group, self._partition, settings.commit_doubt_s)
         self._progress = Progress(Mark(0))
         self._order: KeyOrder[Result] = KeyOrder()
@@ -344,7 +345,7 @@ class Lane:
 
     async def close(self) -> None:
         """Throw the producer away. What was open is aborted by the next claim's fence, or by its time-out."""
-        await discard(self._producer)
+        await self._producer.close()
 
 
 def _key(record: Record) -> bytes:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
-from aiokafka.structs import OffsetAndMetadata, RecordMetadata
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from backbone.errors import Doubt, Fenced
+from backbone.producer import TransactionalProducer
 from backbone.progress import Mark
 from backbone.result import Result
 from backbone.stops import reach
-from schemas.record import Output
 
-LOST = (KafkaError, AssertionError, IllegalOperation, TimeoutError)
+# What a client raises when a request failed, or could not be sent: from then on only the broker knows.
+LOST = (KafkaError, OSError, TimeoutError)
 
 
 class Writer:
     """A lane's producer, started, and the group whose offsets it moves. Never used again after Doubt."""
 
-    def __init__(self, producer: AIOKafkaProducer, group: str, partition: TopicPartition, doubt_s: float) -> None:
+    def __init__(self, producer: TransactionalProducer, group: str, partition: TopicPartition, doubt_s: float) -> None:
         self._producer, self._group, self._partition, self._doubt_s = producer, group, partition, doubt_s
         self._one_at_a_time = asyncio.Lock()
 
@@ -37,7 +36,7 @@ class Writer:
         Where one of them may no longer go out as it is, nothing is written, and the log's time (epoch ms) by which that
         showed is the answer.
 
-        1. begin  2. outputs  3. await every send  4. the clock  5. offsets  6. end.
+        1. outputs, each answered  2. the clock  3. the mark  4. end.
         All within `commit_doubt_s` seconds; else, and on any error, Doubt (Fenced): only the broker knows.
         """
         async with self._one_at_a_time:
@@ -50,33 +49,16 @@ class Writer:
                 raise Doubt(f"transaction on {self._partition}: {error!r}") from error
 
     async def _transact(self, results: Sequence[Result], mark: Callable[[], Mark]) -> int | None:
-        await self._producer.begin_transaction()  # 1
         reach("lane.after_begin")
-        log_ms = await self._send(results)  # 2, 3
+        log_ms = await self._producer.produce(output for result in results for output in result.outputs)  # 1
         reach("lane.after_produce")
-        if any(r.again is not None and r.again(log_ms) is not r for r in results):  # 4
-            await self._producer.abort_transaction()
+        if any(r.again is not None and r.again(log_ms) is not r for r in results):  # 2
+            await self._producer.end(commit=False)
             return log_ms
         at = mark()
-        offsets = {self._partition: OffsetAndMetadata(at.offset, at.metadata())}
-        await self._producer.send_offsets_to_transaction(offsets, self._group)  # 5
+        await self._producer.commit_offset(self._group, self._partition, at.offset, at.metadata())  # 3
         reach("lane.after_offsets")
         reach("lane.before_end")
-        await self._producer.commit_transaction()  # 6
+        await self._producer.end(commit=True)  # 4
         reach("lane.after_end")
         return None
-
-    async def _send(self, results: Sequence[Result]) -> int:
-        """Send all, await all (a commit goes through although a send failed); answers the newest log time, epoch ms."""
-        outputs = [output for result in results for output in result.outputs]
-        futures = [await self._send_one(output) for output in outputs]
-        written = await asyncio.gather(*futures)
-        return max((each.timestamp for each in written), default=int(time.time() * 1000))
-
-    async def _send_one(self, output: Output) -> asyncio.Future[RecordMetadata]:
-        # The client library takes no record without key and value; other clients write them.
-        value = None if output.tombstone and output.key is not None else output.value
-        sent: asyncio.Future[RecordMetadata] = await self._producer.send(
-            output.topic, value=value, key=output.key, headers=list(output.headers)
-        )
-        return sent

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backbone import clients
 from backbone.keys import partition_of
-from backbone.settings import Settings
 from backbone.topics import CONTEXTS_PARTITIONS
 from schemas.headers import REASON, header_text
 from schemas.source import Source
@@ -14,6 +12,7 @@ from schemas.topic import CONTEXTS, DEAD_LETTERS
 from tests.support import feed
 from tests.support.kafka import Broker
 from tests.support.stack import Pipeline
+from tests.support.transactions import write_each
 from tests.support.watch import watching
 
 pytestmark = pytest.mark.broker
@@ -23,25 +22,13 @@ IDS = 40
 SMALL = {"TRADING_LLM_DEDUPE_WINDOW": str(WINDOW), "TRADING_LLM_LANE_RECORDS_MAX": "1"}
 
 
-async def in_transactions(bootstrap: str, contexts: list[feed.Body]) -> None:
-    """One transaction each, so that every second offset is a marker."""
-    producer = clients.transactional_producer(Settings(kafka_bootstrap=bootstrap), "test.dedupe")
-    await producer.start()
-    try:
-        for body in contexts:
-            await producer.begin_transaction()
-            await (await producer.send(CONTEXTS, key=feed.key_of(body), value=feed.value_of(body)))
-            await producer.commit_transaction()
-    finally:
-        await clients.stop(producer)
-
-
 async def test_a_rebuild_goes_back_for_as_many_ids_as_the_window_holds(pipeline: Pipeline, fresh_topics: Broker) -> None:
     contexts = feed.bodies(IDS, 1, seed=1)
     partition = partition_of(feed.key_of(contexts[0]), CONTEXTS_PARTITIONS)
     async with watching(fresh_topics.bootstrap, ()) as watch:
         first = pipeline.router().wait_ready()
-        await in_transactions(fresh_topics.bootstrap, contexts)
+        records = [(feed.key_of(each), feed.value_of(each)) for each in contexts]
+        await write_each(fresh_topics.bootstrap, "dedupe", records, partition)
         await watch.until(lambda: len(watch.of(CONTEXTS)) == IDS, "all are written")
         ends = {each.source.offset for each in watch.of(CONTEXTS)}
         assert max(ends) >= 2 * IDS - 2, "the ids' records do not stand apart"

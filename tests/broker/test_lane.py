@@ -20,6 +20,7 @@ from tests.support import feed
 from tests.support.kafka import Broker
 from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
+from tests.support.transactions import write_each
 from tests.support.watch import Watch, watching
 
 pytestmark = pytest.mark.broker
@@ -61,27 +62,17 @@ def decisions(watch: Watch) -> dict[str, Decision]:
     return {each.context_id: each for each in (Decision.from_bytes(record.value) for record in watch.of(DECISIONS))}
 
 
-async def write_in_transactions(broker: Broker, writer: int, count: int) -> list[Source]:
-    """So many records into partition 0, each in a transaction of its own, so that each is followed by a marker."""
-    settings = Settings(kafka_bootstrap=broker.bootstrap)
-    producer = clients.transactional_producer(settings, f"test-writer-{writer}")
-    await producer.start()
-    sources = []
-    try:
-        for number in range(count):
-            async with producer.transaction():
-                value = feed.value_of(body(f"marked-{writer}-{number}", ttl_ms=1))
-                at = await producer.send_and_wait(CONTEXTS, value=value, key=f"k{writer}".encode(), partition=0)
-            sources.append(Source(CONTEXTS, 0, at.offset))
-    finally:
-        await clients.stop(producer)
-    return sources
+def marked(writer: int, count: int) -> list[tuple[bytes, bytes]]:
+    """So many contexts of one writer, which are over at once."""
+    return [(f"k{writer}".encode(), feed.value_of(body(f"marked-{writer}-{number}", ttl_ms=1))) for number in range(count)]
 
 
 async def test_a_lane_over_ten_thousand_one_record_transactions_never_stalls(stack: Pipeline, fresh_topics: Broker) -> None:
     router = stack.router().wait_ready()
     async with watching(fresh_topics.bootstrap, MODELS) as watch:
-        writers = [write_in_transactions(fresh_topics, n, TRANSACTIONS // WRITERS) for n in range(WRITERS)]
+        writers = [
+            write_each(fresh_topics.bootstrap, f"marked-{n}", marked(n, TRANSACTIONS // WRITERS), 0) for n in range(WRITERS)
+        ]
         sources = [source for each in await asyncio.gather(*writers) for source in each]
         await watch.until_answered(sources, 120)
         verdict = await watch.settled(30)
