@@ -1,9 +1,9 @@
 """Which offsets of a lane have an outcome, and how that is written beside its committed offset. Pure.
 
 A record is *delivered*, then *finished*. The mark that a transaction commits says everything: its offset is the lowest one
-delivered and not finished, or, if there is none, the reader's position; its bitmap says what is finished above it. An offset
-that is never delivered (a transaction marker, an aborted or deleted record) was passed by the position without being
-delivered, so it counts as finished, here and in the bitmap.
+delivered and not finished, or, if there is none, the reader's position, moved past what is finished there already; its bitmap
+says what is finished above it. An offset that is never delivered (a transaction marker, an aborted or deleted record) was
+passed by the position without being delivered, so it counts as finished, here and in the bitmap.
 """
 
 from __future__ import annotations
@@ -64,7 +64,16 @@ class Progress:
     @property
     def lowest(self) -> int:
         """The offset that a commit carries."""
-        return next(iter(self._open), self.position)
+        return next(iter(self._open), self._beyond)
+
+    @property
+    def _beyond(self) -> int:
+        # What an earlier claim finished and we have not come to yet may begin at our position, and the bitmap has no bit for
+        # the mark's own offset: the mark goes past it, or it would be delivered, and decided, a second time.
+        offset = self.position
+        while offset in self._ahead:
+            offset += 1
+        return offset
 
     def fits(self, offset: int) -> bool:
         """Whether this offset may be delivered now: the bitmap must be able to say that it is finished."""
@@ -94,7 +103,7 @@ class Progress:
     def mark(self, finishing: Collection[int] = (), claims: int = 0) -> Mark:
         """What to commit together with the outcomes of `finishing`."""
         left = [offset for offset in self._open if offset not in finishing] if finishing else list(self._open)
-        offset = left[0] if left else self.position
+        offset = left[0] if left else self._beyond
         ahead = {each for each in self._ahead if each > offset}
         if left:
             ahead.update(set(range(offset + 1, self.position)).difference(left))

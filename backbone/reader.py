@@ -138,11 +138,11 @@ class Reader:
             except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
                 raise Fatal(f"{place}: {error!r}: the log no longer holds what is committed") from error
             except (Doubt, Transient, KafkaError) as error:
-                pause_s = self._lost(lane, error, PAUSE_S if lane.progressed else pause_s)
+                pause_s = self._lost(lane, error, PAUSE_S if lane.state.progressed else pause_s)
             finally:
                 self._open.pop(partition, None)
                 telemetry.LANES.labels(self._topic).set(len(self._open))
-                uncounted = lane.uncounted
+                uncounted = lane.state.uncounted
                 self._work.dropped(lane)
                 await lane.close()
             await asyncio.sleep(pause_s)
@@ -174,7 +174,7 @@ class Reader:
             records = await lane.read(await self._work.room())
             if not records:
                 continue
-            if not any(each.careful for each in self._open.values()):
+            if not any(each.state.careful for each in self._open.values()):
                 await self._hand_out(lane, records)
                 continue
             # One lane at a time, in the whole process: else a record that kills it would bring the others' under suspicion.
@@ -184,7 +184,7 @@ class Reader:
 
     async def _hand_out(self, lane: Lane, records: list[Record]) -> None:
         await lane.count()
-        if lane.suspected:
+        if lane.state.suspected:
             lane.finish(self._work.give_up(records.pop(0)))
         if records:
             await self._work.handle(lane, records)

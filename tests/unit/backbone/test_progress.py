@@ -75,6 +75,15 @@ def test_what_an_earlier_claim_finished_stays_finished_until_it_is_reached() -> 
     assert progress.mark() == Mark(3, frozenset({4, 9}))
 
 
+def test_what_an_earlier_claim_finished_right_at_the_position_is_not_forgotten() -> None:
+    progress = Progress(Mark(1, frozenset({2, 3, 6})))
+    delivered(progress, 1)
+    assert progress.mark(finishing={1}) == Mark(4, frozenset({6}))
+    progress.finish([1])
+    assert progress.mark() == Mark(4, frozenset({6}))
+    assert [offset for offset in range(2, 7) if progress.deliver(offset)] == [4, 5]
+
+
 def test_offsets_come_in_order() -> None:
     progress = Progress(Mark(5))
     with pytest.raises(ValueError, match="out of order"):
@@ -175,7 +184,9 @@ class Lane(RuleBasedStateMachine):
     @invariant()
     def nothing_is_counted_wrong(self) -> None:
         assert self.progress.unfinished == len(self.open)
-        assert self.progress.lowest == min(self.open, default=self.progress.position)
+        lowest = self.progress.lowest
+        assert lowest == min(self.open, default=lowest)
+        assert {each for each in self.log if self.progress.position <= each < lowest} <= self.done
 
 
 TestLane = Lane.TestCase
