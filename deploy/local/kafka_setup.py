@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from deploy.local.errors import MachineError
-from deploy.local.kafka_node import KAFKA_HOME, KafkaNode, java
+from deploy.local.kafka_node import KAFKA_HOME, QUICK, KafkaNode, java
 from deploy.local.ports import free_port
 from deploy.local.ready import Probe
 
@@ -40,7 +40,7 @@ def format_node(folder: Path) -> None:
         node = KafkaNode(free_port(), free_port(), Path(scratch))
         settings = Path(scratch) / "server.properties"
         settings.write_text(node.properties())
-        command = (*java(), "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings))
+        command = (*java(QUICK), "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings))
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_S_MAX, check=False)
         if done.returncode != 0:
             raise MachineError(f"Kafka's storage tool failed:\n{done.stdout}{done.stderr}")
@@ -52,7 +52,7 @@ def archive_classes(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         node = KafkaNode(free_port(), free_port(), Path(scratch))
         node.prepare()
-        command = (*java(f"-XX:ArchiveClassesAtExit={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"), *node.main())
+        command = (*java(QUICK, f"-XX:ArchiveClassesAtExit={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"), *node.main())
         with (Path(scratch) / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             deadline = time.monotonic() + START_S_MAX
             while not Probe("kafka", node.port).answers() and time.monotonic() < deadline:

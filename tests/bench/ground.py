@@ -74,11 +74,11 @@ def stop_all(processes: list[Running]) -> None:
 
 
 @contextmanager
-def standing() -> Iterator[Ground]:
-    """A ground in a folder of its own, that is gone afterwards."""
+def standing(*, quick: bool = True) -> Iterator[Ground]:
+    """A ground in a folder of its own, that is gone afterwards; not `quick`: its broker is compiled as one that stays up."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        ground = Ground(folder, Broker.start(folder / "kafka"), RedisServer.start(folder / "redis"))
+        ground = Ground(folder, Broker.start(folder / "kafka", quick=quick), RedisServer.start(folder / "redis"))
         try:
             ground.broker.apply_topics()
             yield ground

@@ -15,7 +15,7 @@ from tests.bench.contexts import Message, messages, number_in
 
 WARM_UP_S_MAX = 40.0
 REST_S_MAX = 5.0  # how long answers are waited for after the last context was sent
-WARM_UP_RATE = 100
+WARM_UP_RATE = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,15 @@ MODELS = ("deepseek", "qwen", "fingpt", "phi3")
 class Broker:
     """One Kafka on ports of its own, with its data in a folder. It is up 1.5 s after its start (two idle cores)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quick: bool = True) -> None:
         self.folder = folder
-        self.node = KafkaNode(free_port(), free_port(), folder, session_ms=3_000)
+        self.node = KafkaNode(free_port(), free_port(), folder, session_ms=3_000, quick=quick)
         self._process: Running | None = None
 
     @classmethod
-    def start(cls, folder: Path) -> Broker:
-        """A broker that is up."""
-        broker = cls(folder)
+    def start(cls, folder: Path, *, quick: bool = True) -> Broker:
+        """A broker that is up; one that is not `quick` takes longer to warm up and then less time for everything."""
+        broker = cls(folder, quick=quick)
         broker.start_again()
         return broker
 
