@@ -46,6 +46,8 @@ _RULES: Final = {
     "extra_forbidden": UNKNOWN_FIELD,
     "value_error": "{error}",
 }
+# Of these every value is typed, and so checked once already; they are most of what a context holds.
+_CHECKED_BY_TYPE: Final = frozenset({"candles", "indicators"})
 _HINTS: Final = {
     ("risk_limits.max_position_pct", "less_than_equal"): "must be at most 1: it is a fraction of equity, 0.02 is 2 %",
     ("ttl_ms", "less_than_equal"): "must be at most 3600000: one hour, in milliseconds",
@@ -74,7 +76,7 @@ def validation_flaw(error: ValidationError) -> Flaw:
 
 def content_flaw(context: dict[str, Any], value_bytes: int) -> Flaw | None:
     """What is wrong with the free-form object as a whole: its depth, a number that is none, its size."""
-    if not _sound(context.values(), CONTEXT_LEVELS_MAX - 1):
+    if not _sound((value for name, value in context.items() if name not in _CHECKED_BY_TYPE), CONTEXT_LEVELS_MAX - 1):
         return _unsound(context, "context", CONTEXT_LEVELS_MAX)
     if value_bytes > CONTEXT_BYTES_MAX and (own := len(canonical_json(context))) > CONTEXT_BYTES_MAX:
         return "context", f"has {own} bytes as compact JSON; at most {CONTEXT_BYTES_MAX} are taken"
