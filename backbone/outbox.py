@@ -57,14 +57,18 @@ class Outbox:
         return out
 
     def put_back(self, results: Sequence[Result], log_ms: int) -> None:
-        """By the log's clock one of these may not go out as it is: it is turned by that clock, and all go again."""
+        """By the log's clock one of these may not go out as it is: it is turned by that clock, and all go again.
+
+        What waits already was behind them, and stays so: one of its key that must wait now waits before it.
+        """
+        behind = self._take_waiting()
         self._first([looked for each in results if (looked := self._look(each, log_ms)) is not None])
+        self._waiting.extend(behind)
+        self._waiting_keys.update(_key(each.record) for each in behind)
 
     def look_again(self, log_ms: int) -> None:
         """What waited too long for an earlier record of its key goes out by itself, turned into what it may still be."""
-        waiting, self._waiting = self._waiting, []
-        self._waiting_keys.clear()
-        self._first(waiting)
+        self._first(self._take_waiting())
         for offset, held in self._held.held():
             turned = held if held.again is None else held.again(log_ms)
             if turned is None or turned is held:
@@ -86,6 +90,11 @@ class Outbox:
             self._waiting.append(result)
             self._waiting_keys.add(_key(result.record))
         return may_go
+
+    def _take_waiting(self) -> list[Result]:
+        waiting, self._waiting = self._waiting, []
+        self._waiting_keys.clear()
+        return waiting
 
     def _first(self, results: Iterable[Result]) -> None:
         """Before everything else that is ready, in their order."""

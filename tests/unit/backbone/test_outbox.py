@@ -118,3 +118,15 @@ def test_a_transaction_is_bounded() -> None:
     results = [made(b"a", offset) for offset in range(10)]
     assert outbox(*results).take(0, 3, 1 << 20) == results[:3]
     assert outbox(*results).take(0, 100, 10) == results[:3], "of four bytes each: the third goes over the bound"
+
+
+def test_an_answer_that_is_put_back_stays_before_the_later_one_of_its_key_that_waits() -> None:
+    first, second = Gate(opened=True), Gate()
+    one, two = first.result(b"a", 1), second.result(b"a", 2)
+    box = outbox(one, two)
+    assert taken(box) == [one], "the second one is not known yet"
+    first.open = False  # by the time the log took it, nobody knew of the first one either
+    box.put_back([one], 0)
+    first.open = second.open = True
+    box.look_again(0)
+    assert taken(box) == [one, two]
