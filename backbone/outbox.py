@@ -57,18 +57,13 @@ class Outbox:
         return out
 
     def put_back(self, results: Sequence[Result], log_ms: int) -> None:
-        """By the log's clock one of these may not go out as it is: it is turned by that clock, and all go again.
-
-        What waits already was behind them, and stays so: one of its key that must wait now waits before it.
-        """
-        behind = self._take_waiting()
-        self._first([looked for each in results if (looked := self._look(each, log_ms)) is not None])
-        self._waiting.extend(behind)
-        self._waiting_keys.update(_key(each.record) for each in behind)
+        """By the log's clock one of these may not go out as it is: it is turned by that clock, and all go again."""
+        again = sorted([*results, *self._take_waiting()], key=_offset)
+        self._merge([looked for each in again if (looked := self._look(each, log_ms)) is not None])
 
     def look_again(self, log_ms: int) -> None:
         """What waited too long for an earlier record of its key goes out by itself, turned into what it may still be."""
-        self._first(self._take_waiting())
+        self._merge(self._take_waiting())
         for offset, held in self._held.held():
             turned = held if held.again is None else held.again(log_ms)
             if turned is None or turned is held:
@@ -96,10 +91,14 @@ class Outbox:
         self._waiting_keys.clear()
         return waiting
 
-    def _first(self, results: Iterable[Result]) -> None:
-        """Before everything else that is ready, in their order."""
-        self._ready.extendleft(reversed(list(results)))
+    def _merge(self, results: Iterable[Result]) -> None:
+        """Into what is ready, all in the log's order: either side may hold the earlier answer of a key."""
+        self._ready = deque(sorted([*results, *self._ready], key=_offset))
 
 
 def _key(record: Record) -> bytes:
     return record.key or b""
+
+
+def _offset(result: Result) -> int:
+    return result.record.source.offset

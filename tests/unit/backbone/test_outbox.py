@@ -130,3 +130,14 @@ def test_an_answer_that_is_put_back_stays_before_the_later_one_of_its_key_that_w
     first.open = second.open = True
     box.look_again(0)
     assert taken(box) == [one, two]
+
+
+def test_a_look_at_what_waits_does_not_put_it_before_an_earlier_answer_that_was_put_back() -> None:
+    first, second = Gate(opened=True), Gate()
+    one, two = first.result(b"a", 1), second.result(b"a", 2)
+    box = outbox(one, two)
+    assert taken(box) == [one]
+    box.put_back([one], 0)  # refused a moment ago, and known again by now
+    second.open = True
+    box.look_again(0)
+    assert taken(box) == [one, two]
