@@ -51,6 +51,7 @@ class LaneState:
         self._bytes = _Bytes()
         self._claims = 0
         self._careful_below = 0
+        self._suspect = -1  # the first record that this claim took up
         self._marked = 0
         self._active_s = 0.0
         self.uncounted = count_claim  # whether this process has taken up no record of the partition yet
@@ -119,6 +120,8 @@ class LaneState:
                 self._outbox.expect(record)
                 self._bytes.add(record.source.offset, len(record.value))
                 out.append(record)
+        if self._suspect < 0 and out:
+            self._suspect = out[0].source.offset
         return out
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ class LaneState:
 
     def mark(self, write: Write = MARK_ONLY) -> Mark:
         """What to commit together with this; asked at the last moment, since more may have been read meanwhile."""
-        mark = self._progress.mark(write.offsets, claims=0 if write.results else self._claims)
+        mark = self._progress.mark(write.offsets, claims=0 if self._suspect in write.offsets else self._claims)
         self._marked = mark.offset
         return mark
 
@@ -164,7 +167,9 @@ class LaneState:
         if write.results:
             self._progress.finish(write.offsets)
             self._bytes.drop(write.offsets)
-            self._claims, self.progressed = 0, True
+            # Others' outcomes say nothing for it: while they keep coming, a record that kills slowly would never be counted up.
+            self._claims = 0 if self._suspect in write.offsets else self._claims
+            self.progressed = True
 
     def refused(self, write: Write, log_ms: int) -> None:
         """The transaction was aborted: by the log's clock one of its results may not go out as it is."""

@@ -77,14 +77,14 @@ class Outbox:
     def _look(self, result: Result, log_ms: int) -> Result | None:
         """What of this result may go out at this log time; None, and it waits, where that is not known yet.
 
-        Behind an answer that waits, the later ones of its key wait too.
+        Behind an answer that waits, the later ones of its key wait too, for as long as they are a model's answer.
         """
-        behind = result.ordered and _key(result.record) in self._waiting_keys
-        may_go = None if behind else result if result.again is None else result.again(log_ms)
-        if may_go is None:
-            self._waiting.append(result)
-            self._waiting_keys.add(_key(result.record))
-        return may_go
+        may_go = result if result.again is None else result.again(log_ms)
+        if may_go is not None and not (may_go.ordered and _key(result.record) in self._waiting_keys):
+            return may_go
+        self._waiting.append(result)
+        self._waiting_keys.add(_key(result.record))
+        return None
 
     def _take_waiting(self) -> list[Result]:
         waiting, self._waiting = self._waiting, []

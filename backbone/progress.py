@@ -20,7 +20,7 @@ WINDOW_OFFSETS = 4_096
 class Mark:
     """What is committed of a lane: everything below `offset` is finished, and so is `ahead`, above it.
 
-    `claims` counts the owners that took the lane up and died before they finished anything.
+    `claims` counts the owners that took the lane up and died before the first record they took up was finished.
     """
 
     offset: int

@@ -109,13 +109,14 @@ def test_an_idle_lane_commits_its_position_once() -> None:
     assert lane.next_write(0) is None
 
 
-def test_a_claim_is_counted_once_and_forgotten_at_the_first_outcome() -> None:
+def test_a_claim_is_counted_once_and_forgotten_when_its_first_record_is_finished() -> None:
     lane = state()
-    first, _ = delivered(lane, 0, 1)
+    first, second, _ = delivered(lane, 0, 1, 2)
     assert lane.count() and not lane.count()
     assert lane.mark() == Mark(0, claims=1)
-    assert written(lane, first) == Mark(1)
-    assert lane.mark() == Mark(1)
+    assert written(lane, second) == Mark(0, frozenset({1}), claims=1), "others' outcomes say nothing for the first"
+    assert written(lane, first) == Mark(2)
+    assert lane.mark() == Mark(2)
 
 
 def test_a_claim_of_a_living_process_is_not_counted_again() -> None:

@@ -79,6 +79,14 @@ def test_what_is_no_models_answer_passes() -> None:
     assert taken(outbox(waits, expired)) == [expired]
 
 
+def test_behind_an_answer_that_waits_one_expires_at_its_own_time() -> None:
+    waits, hurries = Gate().result(b"a", 1), expiring(b"a", 2, until_ms=10)
+    box = outbox(waits, hurries)
+    assert taken(box, 9) == []
+    box.look_again(10)
+    assert [(each.record.source.offset, each.ordered) for each in taken(box, 10)] == [(2, False)]
+
+
 def test_once_it_may_go_its_key_goes_on_in_order() -> None:
     gate = Gate()
     first, second = gate.result(b"a", 1), made(b"a", 2)
