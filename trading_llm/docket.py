@@ -1,0 +1,56 @@
+"""The contexts that are judged, each with its case, and which of them have the same name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+
+from schemas.record import Record
+from schemas.source import Source
+from trading_llm.case import Case
+from trading_llm.evidence import Context, of_context
+
+
+class Docket:
+    """Every context, entered once, before anything that answers it is heard. About 1 KB a context."""
+
+    def __init__(self) -> None:
+        self._cases: dict[Source, Case] = {}
+        self._named: dict[bytes, tuple[Source, ...]] = {}  # by partition and name, in the log's order
+
+    def enter(self, record: Record) -> None:
+        """Take in a record of `contexts`."""
+        context = of_context(record)
+        self._cases[record.source] = Case(context)
+        if context.name is not None:
+            name = _in_partition(context, record.source)
+            self._named[name] = (*self._named.get(name, ()), record.source)
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __contains__(self, src: Source) -> bool:
+        return src in self._cases
+
+    def __getitem__(self, src: Source) -> Case:
+        return self._cases[src]
+
+    def cases(self) -> Iterator[tuple[Source, Case]]:
+        """Every case with where its context lies."""
+        return iter(self._cases.items())
+
+    @property
+    def names(self) -> int:
+        """How many names there are, counted in each partition."""
+        return len(self._named)
+
+    def repeated(self) -> Iterator[list[tuple[Source, Case]]]:
+        """The contexts of each name that has more than one, or whose one is a repeat of nothing."""
+        for sources in self._named.values():
+            cases = [(src, self._cases[src]) for src in sources]
+            if len(cases) > 1 or any(outcome.reason is not None for outcome in cases[0][1].outcomes):
+                yield cases
+
+
+def _in_partition(context: Context, src: Source) -> bytes:
+    return blake2b((context.name or b"") + src.partition.to_bytes(4, "big"), digest_size=16).digest()
