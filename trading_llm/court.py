@@ -18,7 +18,7 @@ from trading_llm.evidence import UNREADABLE, Hop, Outcome, of_decision, of_lette
 from trading_llm.fault import LATE, MALFORMED, MISORDERED, PHANTOM, SWAPPED, Faults
 from trading_llm.likeness import decision_differs, hop_differs, letter_differs
 from trading_llm.standing import Place
-from trading_llm.strict import DECISION, HOP, clipped, header_flaws, letter_flaws, notice_flaw
+from trading_llm.strict import HOP, decision_flaws, header_flaws, letter_flaws, notice_flaw, told
 
 BY_A_MODEL = frozenset({Status.DECIDED, Status.ABSTAINED_LOW_CONFIDENCE, Status.BLOCKED_BY_RISK})
 
@@ -56,15 +56,15 @@ class Court:
             self._hear_hop(record)
 
     def _hear_decision(self, record: Record) -> None:
-        self._blame_all(MALFORMED, record, header_flaws(record, DECISION))
         try:
             decision = Decision.from_bytes(record.value)
             over_ms = None if decision.valid_until is None else parse_rfc3339(decision.valid_until)
         except ValueError as error:
-            self.faults.blame(MALFORMED, f"{record.source}: {clipped(str(error))}")
+            self.faults.blame(MALFORMED, f"{record.source}: {told(error)}")
             if (caused := self._cause(record)) is not None:
                 self._end(*caused, Outcome(record.source, UNREADABLE))
             return
+        self._blame_all(MALFORMED, record, decision_flaws(record, decision))
         if (caused := self._cause(record)) is None:
             return
         src, case = caused
@@ -92,7 +92,7 @@ class Court:
             tag = Tag.from_bytes(header(record.headers, ROUTE) or b"")
             failed_of(record)
         except ValueError as error:
-            self.faults.blame(MALFORMED, f"{record.source}: {clipped(str(error))}")
+            self.faults.blame(MALFORMED, f"{record.source}: {told(error)}")
             return
         if (caused := self._cause(record)) is None:
             return

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from schemas import headers as names
+from schemas.decision import Decision
 from schemas.halt import Halt
 from schemas.policy import Policy
 from schemas.record import Record
@@ -74,7 +77,7 @@ def notice_flaw(record: Record) -> str | None:
         elif not record.tombstone and ModelStatus.model_validate_json(record.value).name != key:
             return f"names another model than its key {key!r}"
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        return clipped(f"{key}: {error}")
+        return f"{key}: {told(error)}"
     return None
 
 
@@ -93,6 +96,16 @@ def _check_control(key: str, record: Record) -> None:
         raise ValueError("is a key that names nothing")
 
 
-def clipped(text: str) -> str:
-    """One line of it."""
-    return " ".join(text.split())[:FLAW_CHARACTERS_MAX]
+def decision_flaws(record: Record, decision: Decision) -> Iterator[str]:
+    """What is wrong with a decision that was read: its headers, or a field that is not there."""
+    yield from header_flaws(record, DECISION)
+    if missing := Decision.model_fields.keys() - decision.model_fields_set:
+        yield f"lacks {', '.join(sorted(missing))}"
+
+
+def told(error: Exception) -> str:
+    """What does not parse, in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:FLAW_CHARACTERS_MAX]
+    return " ".join(str(error).split())[:FLAW_CHARACTERS_MAX]

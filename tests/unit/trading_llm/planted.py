@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -72,6 +73,12 @@ def swap_first_two(logs: Logs) -> Logs:
 def about_another(logs: Logs) -> Logs:
     wrong = replace(logs.decisions[0], value=decided(logs.contexts[1]).to_bytes())
     return replace(logs, decisions=(wrong, *logs.decisions[1:]))
+
+
+def without_clamps(logs: Logs) -> Logs:
+    fields = json.loads(logs.decisions[0].value)
+    del fields["clamps"]
+    return other("decisions", 0, value=json.dumps(fields).encode())(logs)
 
 
 def same_name(logs: Logs) -> Logs:
@@ -179,6 +186,7 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a hop does not parse": (fault.MALFORMED, headed("hops", 0, "route", b"{}")),
     "a hop has a broken trail": (fault.MALFORMED, headed("hops", 0, "failed", b"{}")),
     "a decision does not parse": (fault.MALFORMED, other("decisions", 0, value=b"{}")),
+    "a decision leaves a field out": (fault.MALFORMED, without_clamps),
     "a decision says another schema": (fault.MALFORMED, headed("decisions", 0, "schema", b"decision/2")),
     "a decision says no content-type": (fault.MALFORMED, headed("decisions", 0, "content-type")),
     "a decision has a header twice": (fault.MALFORMED, headed("decisions", 0, "context-id", b"c0", b"c0")),
