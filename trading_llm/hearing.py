@@ -107,7 +107,8 @@ class _Hearing:
     async def _gone_ms(self) -> dict[str, int]:
         """Up to when what was logged in each topic may have been deleted: where a log starts above 0, its first record's time.
 
-        An empty one has lost what was older than its topic keeps; one that keeps for ever was emptied by hand.
+        An empty one has lost what was older than its topic keeps; one that keeps for ever was emptied by hand. What was deleted
+        by hand before its time cannot be told from what was lost.
         """
         starts, found = await self._answers.starts(), dict[str, int]()
         now_ms = time.time_ns() // 1_000_000

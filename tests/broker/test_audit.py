@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from backbone import clients
 from backbone.settings import Settings
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.broker
 
 MODEL = "phi3"
 RUN_S_MAX = 120
+TO_THE_END = -1  # how Kafka calls all of a log
 
 
 @pytest.fixture
@@ -77,11 +80,11 @@ async def send_good_and_bad(broker: Broker) -> list[Source]:
     return sources + await feed.send(broker.bootstrap, feed.bodies(100, 10, seed=1))
 
 
-async def decisions_on(broker: Broker, sources: list[Source]) -> list[Record]:
-    """What was decided, once each of these has its outcome."""
+async def written_on(broker: Broker, topic: str, sources: list[Source]) -> tuple[Record, ...]:
+    """What lies on this topic once each of these contexts has its outcome."""
     async with watching(broker.bootstrap, (MODEL,)) as watch:
         await watch.until_answered(sources)
-        return list(watch.of(DECISIONS))
+        return watch.of(topic)
 
 
 async def write_again(broker: Broker, record: Record) -> None:
@@ -105,7 +108,7 @@ async def test_it_holds_of_good_and_bad_contexts_until_a_decision_is_there_twice
     assert [line.rpartition(": ")[2] for line in well.stdout.splitlines()[:-1]] == ["holds"] * 8
     assert f"{len(sources)} contexts, {len(sources)} outcomes" in well.stdout
 
-    twice = (await decisions_on(own_broker, sources))[-1]
+    twice = (await written_on(own_broker, DECISIONS, sources))[-1]
     await write_again(own_broker, twice)
     found = await asyncio.to_thread(audit, pipeline, "--json")
     assert found.returncode == 1
@@ -173,3 +176,33 @@ async def test_a_transaction_that_stays_open_is_named(pipeline: Pipeline, own_br
     await producer.abort_transaction()
     await clients.stop(producer)
     assert found[OPEN] == [f"{DECISIONS}/3"]
+
+
+async def test_a_log_whose_beginning_was_deleted_is_judged_from_there(pipeline: Pipeline, own_broker: Broker) -> None:
+    for process in (pipeline.router(), pipeline.worker(MODEL)):
+        process.wait_ready()
+    sources = await feed.send(own_broker.bootstrap, feed.bodies(60, 20, seed=6))
+    hops = await written_on(own_broker, model_topic(MODEL), sources)
+    middle = {p: sorted(each.offset for each in sources if each.partition == p) for p in range(8)}
+    deleted = sum(len(offsets) // 2 for offsets in middle.values())
+    await asyncio.to_thread(delete, own_broker, CONTEXTS, {p: offs[len(offs) // 2] for p, offs in middle.items() if offs})
+    found = await asyncio.to_thread(audit, pipeline, "--json")
+    assert found.returncode == 0, found
+    assert json.loads(found.stdout)["contexts"] == 60 - deleted < 60
+
+    last = {each.source.partition: each.source.offset for each in hops}
+    await asyncio.to_thread(delete, own_broker, model_topic(MODEL), last)
+    unsent = await asyncio.to_thread(audit, pipeline)
+    assert unsent.returncode == 0, f"an answer is not blamed for a hop that was deleted: {unsent}"
+
+    await asyncio.to_thread(delete, own_broker, DECISIONS, dict.fromkeys(range(8), TO_THE_END))
+    nothing = await asyncio.to_thread(audit, pipeline, "--wait", "0", "--json")
+    assert (nothing.returncode, "nothing to judge" in nothing.stderr) == (1, True), nothing
+    assert json.loads(nothing.stdout)["gone"] == 60 - deleted
+
+
+def delete(broker: Broker, topic: str, below: dict[int, int]) -> None:
+    """Delete what lies below these offsets, as retention would."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    for done in admin.delete_records([TopicPartition(topic, p, offset) for p, offset in below.items()]).values():
+        done.result(30)
