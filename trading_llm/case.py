@@ -16,7 +16,9 @@ from schemas.topic import model_topic
 from trading_llm.evidence import UNREADABLE, Context, Hop, Outcome, Trail
 from trading_llm.fault import ID_TWICE, MALFORMED, OVERTAKEN, PHANTOM, TWICE, WRONG_REASON, Blame
 
-IDS_WINDOW: Final = 20_000  # a repeat is told within the newest 20,000 ids of its partition, at least
+# A repeat is told within the newest 20,000 ids of its partition, at least. Counted here in contexts, of which several may have
+# one id: that is never more than was promised.
+IDS_WINDOW: Final = 20_000
 REPEATS: Final = frozenset((Reason.DUPLICATE_CONTEXT_ID, Reason.CONTEXT_ID_REUSED))
 ROUTERS_OWN: Final = frozenset((Status.REJECTED, Status.ABSTAINED_NO_MODEL))  # no model was asked
 
@@ -25,9 +27,13 @@ Whole = Callable[[str, int], bool]  # whether this topic still holds all that wa
 
 @dataclass(slots=True)
 class Case:
-    """A context and what was heard of it. Tuples, because nearly all hold one."""
+    """A context and what was heard of it. Tuples, because nearly all hold one.
+
+    `rank`: how many contexts with a name lie before it in its partition.
+    """
 
     context: Context
+    rank: int = 0
     hops: tuple[Hop, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
 
@@ -55,24 +61,24 @@ def repeat_faults(named: list[tuple[Source, Case]], from_start: bool) -> Iterato
 
     `from_start`: the partition holds all it ever held, so that nothing can have been repeated that is not there.
     """
-    decided = [src for src, case in named if case.decided]
-    for first, second in pairwise(decided):
-        if second.offset - first.offset <= IDS_WINDOW:
+    for (first, before), (second, after) in pairwise([(src, case) for src, case in named if case.decided]):
+        if after.rank - before.rank <= IDS_WINDOW:
             yield ID_TWICE, f"{first} and {second}"
     for number, (src, case) in enumerate(named):
+        earlier = [before for _, before in named[:number]]
         for outcome in case.outcomes:
-            if outcome.reason in REPEATS and from_start and not _bears_out(outcome.reason, src, case, named[:number]):
+            if outcome.reason in REPEATS and from_start and not _bears_out(outcome.reason, case, earlier):
                 yield WRONG_REASON, f"{outcome.at}: {src} is no {outcome.reason}"
 
 
-def _bears_out(reason: str | None, src: Source, case: Case, earlier: list[tuple[Source, Case]]) -> bool:
+def _bears_out(reason: str | None, case: Case, earlier: list[Case]) -> bool:
     """Whether an earlier record has its name, with the same content or with another, as the reason says.
 
     The first one counts; a later one where that lies beyond what must be remembered, or was itself given up unread.
     """
-    near = bool(earlier) and src.offset - earlier[0][0].offset <= IDS_WINDOW
-    given_up = bool(earlier) and any(outcome.reason == Reason.UNDECIDABLE for outcome in earlier[0][1].outcomes)
-    same = [before.context.content == case.context.content for _, before in (earlier[:1] if near and not given_up else earlier)]
+    near = bool(earlier) and case.rank - earlier[0].rank <= IDS_WINDOW
+    given_up = bool(earlier) and any(outcome.reason == Reason.UNDECIDABLE for outcome in earlier[0].outcomes)
+    same = [before.context.content == case.context.content for before in (earlier[:1] if near and not given_up else earlier)]
     return (reason == Reason.DUPLICATE_CONTEXT_ID) in same
 
 

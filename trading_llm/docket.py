@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -16,13 +17,15 @@ class Docket:
 
     def __init__(self) -> None:
         self._cases: dict[Source, Case] = {}
+        self._ranks: Counter[int] = Counter()
         self._named: dict[bytes, tuple[Source, ...]] = {}  # by partition and name, in the log's order
 
     def enter(self, record: Record) -> None:
         """Take in a record of `contexts`."""
-        context = of_context(record)
-        self._cases[record.source] = Case(context)
+        context, partition = of_context(record), record.source.partition
+        self._cases[record.source] = Case(context, self._ranks[partition])
         if context.name is not None:
+            self._ranks[partition] += 1
             name = _in_partition(context, record.source)
             self._named[name] = (*self._named.get(name, ()), record.source)
 

@@ -167,8 +167,8 @@ async def test_what_a_mark_passed_over_is_lost(pipeline: Pipeline, own_broker: B
 
 async def test_a_transaction_that_stays_open_is_named(pipeline: Pipeline, own_broker: Broker) -> None:
     await feed.send(own_broker.bootstrap, feed.bodies(1, 1, seed=5))
-    patient = Settings(kafka_bootstrap=own_broker.bootstrap, transaction_timeout_s=60)
-    producer = clients.transactional_producer(patient, "somebody")
+    connection = clients.connection(Settings(kafka_bootstrap=own_broker.bootstrap))
+    producer = clients.AIOKafkaProducer(**connection, transactional_id="somebody", transaction_timeout_ms=60_000)
     await producer.start()
     await producer.begin_transaction()
     await producer.send_and_wait(DECISIONS, b"{}", partition=3)

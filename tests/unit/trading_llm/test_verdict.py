@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backbone.progress import Mark
 from schemas.refusal import Reason
 from tests.unit.samples import LOGGED_MS
-from tests.unit.trading_llm.good_log import at, context, dead_letter, good, hop, outcome
+from tests.unit.trading_llm.good_log import at, context, dead_letter, decided, good, hop, outcome
 from tests.unit.trading_llm.planted import (
     PLANTED,
     Plant,
@@ -28,6 +28,9 @@ from tests.unit.trading_llm.planted import (
     where,
 )
 from trading_llm import fault
+from trading_llm.case import IDS_WINDOW, Case, repeat_faults
+from trading_llm.docket import Docket
+from trading_llm.evidence import of_context, of_decision
 from trading_llm.fault import EXAMPLES_MAX, INVARIANTS
 from trading_llm.verdict import Logs, judge
 
@@ -114,12 +117,19 @@ def test_a_record_that_nobody_could_read_may_be_given_up_whatever_it_is() -> Non
     assert judge(replace(less("decisions", 1)(logs), dead_letters=(*logs.dead_letters, given_up))).holds
 
 
-def test_an_id_may_be_decided_again_beyond_what_must_be_remembered() -> None:
-    far = context(20_001, context_id="c0")
-    decided_again = both(
-        more("contexts", lambda _: far), more("hops", lambda _: hop(far, 3)), also_decided(-1), where(committed={}, ends={})
-    )
-    assert judge(decided_again(good())).holds
+@pytest.mark.parametrize(("others", "kinds"), [(IDS_WINDOW - 1, {fault.ID_TWICE}), (IDS_WINDOW, set())])
+def test_an_id_is_decided_once_among_as_many_as_must_be_remembered(others: int, kinds: set[str]) -> None:
+    named = []
+    for rank, record in ((0, context(0)), (others + 1, context(1, context_id="c0"))):
+        named.append((record.source, Case(of_context(record), rank, (), (of_decision(record, decided(record)),))))
+    assert {kind for kind, _ in repeat_faults(named, from_start=True)} == kinds
+
+
+def test_only_contexts_with_a_name_are_counted_among_those_to_be_remembered() -> None:
+    docket = Docket()
+    for each in good().contexts:
+        docket.enter(each)
+    assert [case.rank for _, case in docket.cases()] == [0, 1, 2, 3, 4, 5, 5, 6, 7]
 
 
 def test_a_log_that_starts_above_0_is_judged_from_there() -> None:
