@@ -61,25 +61,27 @@ def repeat_faults(named: list[tuple[Source, Case]], from_start: bool) -> Iterato
 
     `from_start`: the partition holds all it ever held, so that nothing can have been repeated that is not there.
     """
-    for (first, before), (second, after) in pairwise([(src, case) for src, case in named if case.decided]):
+    for (one, before), (other, after) in pairwise([(src, case) for src, case in named if case.decided]):
         if after.rank - before.rank <= IDS_WINDOW:
-            yield ID_TWICE, f"{first} and {second}"
-    for number, (src, case) in enumerate(named):
-        earlier = [before for _, before in named[:number]]
+            yield ID_TWICE, f"{one} and {other}"
+    first, contents = named[0][1], set[bytes]()  # of the records before; one id may come a hundred thousand times
+    for src, case in named:
         for outcome in case.outcomes:
-            if outcome.reason in REPEATS and from_start and not _bears_out(outcome.reason, case, earlier):
+            if outcome.reason in REPEATS and from_start and not _bears_out(outcome.reason, case, first, contents):
                 yield WRONG_REASON, f"{outcome.at}: {src} is no {outcome.reason}"
+        contents.add(case.context.content)
 
 
-def _bears_out(reason: str | None, case: Case, earlier: list[Case]) -> bool:
+def _bears_out(reason: str | None, case: Case, first: Case, contents: set[bytes]) -> bool:
     """Whether an earlier record has its name, with the same content or with another, as the reason says.
 
     The first one counts; a later one where that lies beyond what must be remembered, or was itself given up unread.
     """
-    near = bool(earlier) and case.rank - earlier[0].rank <= IDS_WINDOW
-    given_up = bool(earlier) and any(outcome.reason == Reason.UNDECIDABLE for outcome in earlier[0].outcomes)
-    same = [before.context.content == case.context.content for before in (earlier[:1] if near and not given_up else earlier)]
-    return (reason == Reason.DUPLICATE_CONTEXT_ID) in same
+    content, repeats = case.context.content, reason == Reason.DUPLICATE_CONTEXT_ID
+    given_up = any(outcome.reason == Reason.UNDECIDABLE for outcome in first.outcomes)
+    if contents and case.rank - first.rank <= IDS_WINDOW and not given_up:
+        return (first.context.content == content) == repeats
+    return content in contents if repeats else bool(contents - {content})
 
 
 def _refusal_faults(src: Source, context: Context, outcome: Outcome) -> Iterator[Blame]:

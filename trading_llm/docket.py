@@ -18,7 +18,8 @@ class Docket:
     def __init__(self) -> None:
         self._cases: dict[Source, Case] = {}
         self._ranks: Counter[int] = Counter()
-        self._named: dict[bytes, tuple[Source, ...]] = {}  # by partition and name, in the log's order
+        self._first: dict[bytes, Source] = {}  # by partition and name
+        self._again: dict[bytes, list[Source]] = {}  # what came under that name afterwards
 
     def enter(self, record: Record) -> None:
         """Take in a record of `contexts`."""
@@ -27,7 +28,8 @@ class Docket:
         if context.name is not None:
             self._ranks[partition] += 1
             name = _in_partition(context, record.source)
-            self._named[name] = (*self._named.get(name, ()), record.source)
+            if self._first.setdefault(name, record.source) != record.source:
+                self._again.setdefault(name, []).append(record.source)
 
     def __len__(self) -> int:
         return len(self._cases)
@@ -45,14 +47,14 @@ class Docket:
     @property
     def names(self) -> int:
         """How many names there are, counted in each partition."""
-        return len(self._named)
+        return len(self._first)
 
     def repeated(self) -> Iterator[list[tuple[Source, Case]]]:
         """The contexts of each name that has more than one, or whose one is a repeat of nothing."""
-        for sources in self._named.values():
-            cases = [(src, self._cases[src]) for src in sources]
-            if len(cases) > 1 or any(outcome.reason is not None for outcome in cases[0][1].outcomes):
-                yield cases
+        for name, first in self._first.items():
+            again = self._again.get(name, ())
+            if again or any(outcome.reason is not None for outcome in self._cases[first].outcomes):
+                yield [(src, self._cases[src]) for src in (first, *again)]
 
 
 def _in_partition(context: Context, src: Source) -> bytes:
