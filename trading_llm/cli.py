@@ -17,6 +17,7 @@ HOMES = {
     "topics": "trading_llm.topics:app",
     "decide": "trading_llm.deciding:decide",
     "explain": "trading_llm.explaining:explain",
+    "audit": "trading_llm.audit:audit",
     "watch": "trading_llm.watching:watch",
     "feed": "trading_llm.feeding:feed",
     "models": "trading_llm.reference:models",

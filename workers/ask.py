@@ -21,6 +21,7 @@ from deciders.routing import Fleet
 from schemas.dead_letter import dead_letter_output
 from schemas.decision import Decision, FailedGeneration, failed_of
 from schemas.halt import TRADING_DISABLED, Halt, HaltMode
+from schemas.headers import CONTEXT_ID, header_text
 from schemas.question import Question
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
@@ -162,4 +163,5 @@ def undecidable(record: Record, detail: str) -> Result:
         src = source_of(record)
     except ValueError:
         src = Source(record.source.topic, record.source.partition, record.source.offset)
-    return Result(record, (dead_letter_output(record, src, Reason.UNDECIDABLE, detail),))
+    own_id = header_text(record.headers, CONTEXT_ID)
+    return Result(record, (dead_letter_output(record, src, Reason.UNDECIDABLE, detail, own_id),))

@@ -79,7 +79,8 @@ async def test_a_lane_over_ten_thousand_one_record_transactions_never_stalls(sta
         assert verdict.holds, str(verdict)
         assert verdict.contexts >= TRANSACTIONS
         mark = (await watch.marks())[CONTEXTS, 0]
-        assert mark.offset > 2 * TRANSACTIONS - 2, "a record and a marker each"
+        # The last transactions of all writers may overlap: behind the last record lie as many markers.
+        assert mark.offset >= 2 * TRANSACTIONS - WRITERS, "a record and a marker each"
     assert "lane.lost" not in router.log.read_text()
 
 

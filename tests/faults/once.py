@@ -30,8 +30,8 @@ from tests.support.kafka import MODELS, Broker
 from tests.support.processes import Running
 from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
-from tests.support.verdict import Verdict
 from tests.support.watch import Watch, watching
+from trading_llm.verdict import Verdict
 
 KEYS = 500
 CHUNK = 50  # contexts sent at once

@@ -25,6 +25,9 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manag
 PURE = (
     "schemas/", "deciders/", "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
     "backbone/result.py", "router/dedupe.py", "router/judge.py", "workers/asked.py",
+    *(f"trading_llm/{noun}.py" for noun in (
+        "case", "court", "docket", "evidence", "fault", "likeness", "prefix", "standing", "strict", "verdict",
+    )),
 )  # fmt: skip
 IMPURE_MODULES = frozenset({
     "time", "random", "secrets", "os", "io", "socket", "subprocess", "pathlib", "tempfile", "asyncio", "threading", "aiokafka",

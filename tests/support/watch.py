@@ -4,60 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from aiokafka.admin import AIOKafkaAdminClient
-
-from backbone import clients
-from backbone.clients import TopicPartition
+from backbone import topics
+from backbone.lanes import read_committed
 from backbone.progress import Mark
+from backbone.scan import Place, Scan, scanning
 from backbone.settings import Settings
+from backbone.topics import Planned
 from schemas.headers import SRC, header_text
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS, model_topic
-from tests.support.verdict import Logs, Place, Verdict, judge
+from tests.support.weights import WRONG_SUM, wrong_sum
+from trading_llm.fault import Found
+from trading_llm.standing import Offsets
+from trading_llm.verdict import Logs, Verdict, judge
+
+OPEN_S_MAX = 5.0
 
 
 class Watch:
     """A committed reader of a pipeline's live topics, from their beginnings on."""
 
-    def __init__(self, bootstrap: str, models: Sequence[str]) -> None:
-        self.settings = Settings(kafka_bootstrap=bootstrap)
+    def __init__(self, settings: Settings, models: Sequence[str], planned: Sequence[Planned], scan: Scan) -> None:
+        self.settings, self._scan, self._planned = settings, scan, planned
         self._models = tuple(models)
-        self._consumer = clients.reader(self.settings, auto_offset_reset="earliest")
-        self._raw = clients.AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
-        self._seen: dict[str, list[Record]] = {topic: [] for topic in self.topics}
+        self._seen: dict[str, list[Record]] = {each.name: [] for each in planned}
         self.answered: set[Source] = set()
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """All that is read."""
-        return (CONTEXTS, DECISIONS, DEAD_LETTERS, *map(model_topic, self._models))
 
     def of(self, topic: str) -> tuple[Record, ...]:
         """The records of a topic so far, in each partition in the log's order."""
         return tuple(self._seen[topic])
 
-    async def start(self) -> None:
-        """Begin at the beginnings."""
-        await self._consumer.start()
-        await self._raw.start()
-        self._consumer.assign(await self._partitions(self.topics))
-
-    async def stop(self) -> None:
-        """Leave."""
-        await clients.stop(self._consumer)
-        await clients.stop(self._raw)
-
     async def read(self) -> None:
         """Take in what is there now, at most some of it."""
-        for records in (await self._consumer.getmany(timeout_ms=100, max_records=5_000)).values():
-            for each in records:
-                self._seen[each.topic].append(clients.record_of(each))
-                if each.topic in (DECISIONS, DEAD_LETTERS):
-                    self.answered.add(Source.parse(header_text(self._seen[each.topic][-1].headers, SRC) or ""))
+        for record in await self._scan.read():
+            self._seen[record.source.topic].append(record)
+            if record.source.topic in (DECISIONS, DEAD_LETTERS):
+                self.answered.add(Source.parse(header_text(record.headers, SRC) or ""))
 
     async def until(self, holds: Callable[[], bool], what: str, s_max: float = 60.0) -> None:
         """Read until that holds; AssertionError, naming it, where it does not within so many seconds."""
@@ -75,61 +62,58 @@ class Watch:
             await self.read()
 
     async def settled(self, s_max: float = 60.0) -> Verdict:
-        """The verdict once every context has its outcome, no transaction is open and the marks have come up to them."""
+        """The verdict once every context has its outcome, no transaction is open and the marks have come up to them.
+
+        What holds is read again by a second reader: what this one saw, all along, must be the beginning of that.
+        """
         deadline = time.monotonic() + s_max
         found = await self.verdict()
         while not found.holds and time.monotonic() < deadline:
             await asyncio.sleep(0.3)
             found = await self.verdict()
-        return found
+        return await self._verdict_of_another() if found.holds else found
 
     async def verdict(self) -> Verdict:
         """The verdict on everything up to now."""
-        marks, ends = await self.marks(), await self._ends(self.topics)
-        until_s = time.monotonic() + 5
-        while await self._behind(ends) and time.monotonic() < until_s:
+        committed, ends = await self._committed(), await self._scan.ends()
+        until_s = time.monotonic() + OPEN_S_MAX
+        while await self._scan.behind(ends) and time.monotonic() < until_s:
             await self.read()
-        return judge(Logs(
-            contexts=self.of(CONTEXTS), decisions=self.of(DECISIONS), dead_letters=self.of(DEAD_LETTERS),
-            hops=tuple(record for model in self._models for record in self.of(model_topic(model))),
-            marks=marks, open_places=await self._behind(ends),
-        ))  # fmt: skip
+        open_places = await self._scan.behind(ends)
+        return await self._judged(self._seen, Offsets(committed, ends=await self._scan.ends(), open_places=open_places))
 
     async def marks(self) -> dict[Place, Mark]:
         """What each lane's group has committed."""
-        groups = {"router": CONTEXTS} | {f"worker.{model}": model_topic(model) for model in self._models}
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
-        await admin.start()
-        try:
-            found: dict[Place, Mark] = {}
-            for group, topic in groups.items():
-                offsets = await admin.list_consumer_group_offsets(group)
-                found |= {
-                    (p.topic, p.partition): Mark.parse(at.offset, at.metadata) for p, at in offsets.items() if p.topic == topic
-                }
+        return {place: Mark.parse(*at) for place, at in (await self._committed()).items()}
+
+    async def _verdict_of_another(self) -> Verdict:
+        committed, ends = await self._committed(), await self._scan.ends()
+        logs: dict[str, list[Record]] = {each.name: [] for each in self._planned}
+        async with scanning(self.settings, self._planned) as second:
+            async for records in second.read_to(ends):
+                for record in records:
+                    logs[record.source.topic].append(record)
+        seen = tuple(record for records in self._seen.values() for record in records)
+        return await self._judged(logs, Offsets(committed, ends=ends), seen)
+
+    async def _judged(self, logs: Mapping[str, Sequence[Record]], offsets: Offsets, seen: tuple[Record, ...] = ()) -> Verdict:
+        offsets = replace(offsets, committed_later=await self._committed(), models=self._models)
+        hops = tuple(record for model in self._models for record in logs[model_topic(model)])
+        contexts, decisions, letters = (tuple(logs[topic]) for topic in (CONTEXTS, DECISIONS, DEAD_LETTERS))
+        found = judge(Logs(contexts, hops, decisions, letters, seen=seen, offsets=offsets))
+        if not (differs := wrong_sum(contexts, (*decisions, *letters))):
             return found
-        finally:
-            await admin.close()
+        return replace(found, faults={**found.faults, WRONG_SUM: Found(1, [differs])})
 
-    async def _behind(self, ends: dict[TopicPartition, int]) -> list[Place]:
-        """Where the committed reader cannot get to what was the end: a transaction is open there."""
-        return [(each.topic, each.partition) for each, end in ends.items() if await self._consumer.position(each) < end]
-
-    async def _ends(self, topics: Sequence[str]) -> dict[TopicPartition, int]:
-        found: dict[TopicPartition, int] = await self._raw.end_offsets(await self._partitions(topics))
-        return found
-
-    async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
-        counts = {topic: 4 if topic not in (CONTEXTS, DECISIONS) else 8 for topic in topics}
-        return [TopicPartition(topic, partition) for topic, count in counts.items() for partition in range(count)]
+    async def _committed(self) -> dict[Place, tuple[int, str]]:
+        return await read_committed(self.settings, self._planned)
 
 
 @asynccontextmanager
 async def watching(bootstrap: str, models: Sequence[str]) -> AsyncIterator[Watch]:
     """A watch that has begun, and ends."""
-    watch = Watch(bootstrap, models)
-    await watch.start()
-    try:
-        yield watch
-    finally:
-        await watch.stop()
+    settings = Settings(kafka_bootstrap=bootstrap)
+    names = {CONTEXTS, DECISIONS, DEAD_LETTERS, *map(model_topic, models)}
+    planned = [each for each in topics.plan(models) if each.name in names]
+    async with scanning(settings, planned) as scan:
+        yield Watch(settings, models, planned, scan)

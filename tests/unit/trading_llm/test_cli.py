@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> CliRunner:
 
 def test_every_command_is_named(run: CliRunner) -> None:
     shown = run.invoke(app, ["--help"]).output
-    for command in ("up", "down", "status", "topics", "feed", "watch", "decide", "explain", "schemas", "models", "demo"):
+    for command in ("up", "down", "status", "topics", "feed", "audit", "watch", "decide", "explain", "schemas", "models", "demo"):
         assert command in shown
 
 
@@ -60,6 +60,7 @@ def test_the_models_are_listed_with_what_is_served(run: CliRunner) -> None:
         ["decide", "--bot", "b", "--symbol", "s"],
         ["decide", "--bot", "b", "--symbol", "s", "--http"],
         ["explain", "x"],
+        ["audit"],
         ["watch", "--count", "1"],
         ["feed", "--contexts", "1"],
         ["status"],
@@ -77,6 +78,7 @@ def test_what_needs_something_that_is_away_ends_with_3_and_one_clear_line(run: C
         ["nothing"],
         ["explain", "x", "--bot", "b"],
         ["watch", "--json"],
+        ["audit", "--wait", "-1"],
         ["decide", "/no/such/file"],
         ["feed", "--contexts", "0"],
     ],

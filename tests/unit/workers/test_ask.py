@@ -16,7 +16,7 @@ from deciders.routing import Fleet
 from schemas.context import read_context
 from schemas.decision import Decision, failed_of
 from schemas.halt import Halt, HaltMode
-from schemas.headers import REASON, SRC, header_text
+from schemas.headers import CONTEXT_ID, REASON, SRC, header_text
 from schemas.policy import Policy
 from schemas.question import resolve
 from schemas.record import Record
@@ -25,7 +25,7 @@ from schemas.source import Source
 from schemas.tagged import question_from_tag, tag_for, tagged_output
 from tests.unit.samples import body, policy, record
 from workers.admission import Admission
-from workers.ask import Asker
+from workers.ask import Asker, undecidable
 from workers.catalogue import load_catalogue, serve
 from workers.engine import EngineDied
 from workers.engine_scripted import ScriptedEngine
@@ -153,6 +153,11 @@ async def test_a_record_that_is_not_the_routers_is_dead() -> None:
     result = await asker().decide(record(body(), topic="contexts.phi3"))
     (output,) = result.outputs
     assert (output.topic, header_text(output.headers, REASON)) == ("contexts.dlq", "undecidable")
+
+
+def test_a_record_that_is_given_up_keeps_the_name_of_its_question() -> None:
+    (output,) = undecidable(tagged(), "it ended everybody who read it").outputs
+    assert (header_text(output.headers, SRC), header_text(output.headers, CONTEXT_ID)) == ("contexts/3/17", "c1")
 
 
 async def test_a_slot_comes_back_whatever_happens() -> None:
