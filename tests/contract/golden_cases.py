@@ -10,7 +10,9 @@ from deciders.features import compute_features
 from deciders.limits import Bounds, clamp
 from deciders.outcome import Moment, Said, answered, bad_output, expired, halted, no_model, rejected
 from deciders.routing import Chosen, Fleet, NoModel, choose_model
+from schemas.canonical import digest
 from schemas.context import read_context
+from schemas.dead_letter import dead_letter_output
 from schemas.decision import (
     Action,
     Decision,
@@ -27,11 +29,11 @@ from schemas.decision import (
 from schemas.halt import TRADING_DISABLED, Halt, HaltMode
 from schemas.policy import Policy
 from schemas.question import Question, resolve
-from schemas.record import Record
-from schemas.refusal import Rejected
+from schemas.record import Output, Record
+from schemas.refusal import DeadLettered, Rejected
 from schemas.route import Attempt
 from schemas.source import Source
-from schemas.tagged import tag_for
+from schemas.tagged import tag_for, tagged_output
 
 GOLDEN = Path(__file__).parent / "golden"
 LOGGED_MS = 1_670_890_000_000
@@ -129,6 +131,32 @@ def tag() -> bytes:
     return tag_for(question, chosen.chosen, route, LOGGED_MS + 3).to_bytes()
 
 
+def written(output: Output) -> bytes:
+    """A record as text: its topic and key, a header a line, and its value, or the digest of a long one."""
+    headers = [f"{name}: {value.decode()}" for name, value in output.headers]
+    value = output.value.decode() if len(output.value) < 1_000 else f"{len(output.value)} bytes, sha256 {digest(output.value)}"
+    return "\n".join([f"{output.topic} {output.key!r}", *headers, "", value]).encode()
+
+
+def letter(value: bytes) -> bytes:
+    """The dead letter of a record that nobody can decide, from a bot that set headers of its own."""
+    headers = (("traceparent", b"00-1-2-01"), ("src", b"forged"), ("colour", b"red"))
+    record = Record(Source("contexts", 3, 18), b"momentum_bot:BTCUSDT", value, headers, LOGGED_MS)
+    try:
+        read_context(record)
+    except DeadLettered as refusal:
+        return written(dead_letter_output(record, record.source, refusal.reason, refusal.detail, refusal.context_id))
+    raise AssertionError("it is no dead letter any more")
+
+
+def hop() -> bytes:
+    """A golden input on its way to its model."""
+    question, chosen = asked("context-founding.json"), choice(asked("context-founding.json"))
+    assert isinstance(chosen, Chosen)
+    tagged = tag_for(question, chosen.chosen, chosen.route, LOGGED_MS + 3)
+    return written(tagged_output(came("context-founding.json"), question, chosen.model, tagged))
+
+
 HOLD = replace(SAID, proposed=Proposed(action=Action.HOLD, size_pct=0.0))
 CLOSE = replace(SAID, proposed=Proposed(action=Action.CLOSE), rationale="")
 REDUCE_ONLY = Halt(scope="symbol/BTCUSDT", mode=HaltMode.REDUCE_ONLY, why="drill", by="ops", at="2022-12-13T00:06:00Z")
@@ -145,6 +173,10 @@ CASES: dict[str, Callable[[], bytes]] = {
     "decision-halted.json": lambda: stopped().to_bytes(),
     "decision-rejected.json": lambda: refused("context-nan.json").to_bytes(),
     "decision-rejected-id.json": lambda: refused("context-long-id.json").to_bytes(),
+    "dead-letter-not-json.txt": lambda: letter(b'{"bot_id": "momentum_bot",'),
+    "dead-letter-no-sender.txt": lambda: letter(b'{"symbol": "BTCUSDT", "context": {}}'),
+    "dead-letter-too-large.txt": lambda: letter(b'"' + b"x" * 300_000 + b'"'),
+    "hop.txt": hop,
     "route.json": tag,
     "failed.json": lambda: failed_header(FAILED),
 }
