@@ -1,9 +1,11 @@
-"""A Kafka of one node (KRaft), from the jars that `make setup` brought."""
+"""A Kafka node (KRaft), from the jars that `make setup` brought: one by itself, or one of several."""
 
 from __future__ import annotations
 
+import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.errors import MissingError
@@ -29,6 +31,9 @@ class KafkaNode:
     # A node killed (-9) and started again is let in only when its former self has been silent for so long.
     session_ms: int = 9_000
     quick: bool = True
+    node_id: int = 1
+    # What this node is told otherwise than a node by itself: more listeners, the other nodes of its cluster.
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Write its settings, and format its data folder unless that was done before.
@@ -43,11 +48,18 @@ class KafkaNode:
             data.mkdir(parents=True, exist_ok=True)
             for file in sorted(formatted.iterdir()):
                 shutil.copyfile(file, data / file.name)
+            self._name(data / "meta.properties")
         (self.folder / "server.properties").write_text(self.properties())
+
+    def _name(self, meta: Path) -> None:
+        # The copy is of node 1. No two nodes of a cluster may have a number, or the id of a data folder, in common.
+        text = meta.read_text().replace("node.id=1\n", f"node.id={self.node_id}\n")
+        meta.write_text(re.sub("(?m)^directory.id=.", f"directory.id={self.node_id}", text))
 
     def properties(self) -> str:
         """The whole settings file of this node."""
         own = {
+            "node.id": str(self.node_id),
             "listeners": f"BROKER://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
             "advertised.listeners": f"BROKER://{HOST}:{self.port}",
             "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
@@ -55,7 +67,8 @@ class KafkaNode:
             "broker.session.timeout.ms": str(self.session_ms),
             "broker.heartbeat.interval.ms": str(self.session_ms // 6),
         }
-        return SHARED_SETTINGS.read_text() + "\n" + "".join(f"{name}={value}\n" for name, value in own.items())
+        settings = own | dict(self.more)
+        return SHARED_SETTINGS.read_text() + "\n" + "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def command(self) -> tuple[str, ...]:
         """What to execute; it stays in the foreground and logs warnings to standard error. Raises MissingError."""

@@ -27,8 +27,8 @@ class Rig:
 
     @property
     def bootstrap(self) -> str:
-        """The broker's address."""
-        return self.pipeline.environment["TRADING_LLM_KAFKA_BOOTSTRAP"]
+        """The broker's address, also where processes speak to it over a wire."""
+        return self.watch.settings.kafka_bootstrap
 
     def start(self, room: Room, ordinal: int = 0, **environment: str) -> Running:
         """A process of this room, ready."""
@@ -51,4 +51,4 @@ class Rig:
 
 def fired(process: Running, name: str) -> int:
     """How often this process says that it stopped there."""
-    return process.log.read_text(errors="replace").count(f"stop.fired name={name} ")
+    return process.said().count(f"stop.fired name={name} ")

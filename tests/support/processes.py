@@ -17,7 +17,7 @@ from deploy.local.ready import Probe
 from deploy.local.session import Session
 
 LAUNCH = REPOSITORY / "deploy" / "local" / "launch.py"
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Running:
     probe: Probe
     log: Path
     session: Session
+    began_at: int  # where this life's part of the log begins
 
     @property
     def pid(self) -> int:
@@ -39,6 +40,12 @@ class Running:
     def url(self) -> str:
         """Where its health, readiness and metrics are."""
         return f"http://127.0.0.1:{self.probe.port}"
+
+    def said(self) -> str:
+        """What it has logged since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self.began_at)
+            return log.read().decode(errors="replace")
 
     def wait_ready(self, s_max: float = 60.0) -> Running:
         """Itself, once it is ready. AssertionError, with the end of its log, when it ends first or takes longer."""
@@ -69,10 +76,11 @@ class Running:
 
     def wait_exit(self, s_max: float = 30.0) -> int:
         """Its exit code, negative for a signal; AssertionError, with the end of its log, when it has not ended in time."""
-        try:
-            return self.popen.wait(s_max)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} still runs after {s_max} s\n{last_lines(self.log, 40)}") from None
+        deadline = time.monotonic() + s_max
+        while (code := self.popen.poll()) is None:
+            assert time.monotonic() < deadline, f"{self.name} still runs after {s_max} s\n{last_lines(self.log, 40)}"
+            time.sleep(LOOK_EVERY_S)
+        return code
 
     def end(self) -> None:
         """Whatever its state, leave nothing of it or of its children."""
@@ -88,8 +96,9 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], pro
     log = folder / f"{name}.log"
     tied = [sys.executable, "-ES", str(LAUNCH), "tie", str(os.getpid()), *command]
     with log.open("ab") as sink:
+        began_at = sink.tell()
         popen = subprocess.Popen(
             tied, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
             start_new_session=True, cwd=REPOSITORY,
         )  # fmt: skip
-    return Running(name, popen, probe, log, Session.led_by(popen.pid))
+    return Running(name, popen, probe, log, Session.led_by(popen.pid), began_at)

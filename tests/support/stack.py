@@ -5,21 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from deploy.local.ports import free_port
 from deploy.local.ready import Probe
-from tests.support.kafka import MODELS, Broker
+from tests.support.kafka import MODELS
 from tests.support.processes import Running, start
 from tests.support.redis import RedisServer
 
 NOTHING: Mapping[str, str] = {}
 
 
+class Kafka(Protocol):
+    """Where processes find their broker: one, several, or a wire to one."""
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port, several with commas."""
+
+
 class Pipeline:
     """Routers, workers and a gateway; what is started here is ended by `close`, whatever happened to it."""
 
     def __init__(
-        self, broker: Broker, redis_server: RedisServer, folder: Path, models: tuple[str, ...] = MODELS, engine: str = "scripted"
+        self, broker: Kafka, redis_server: RedisServer, folder: Path, models: tuple[str, ...] = MODELS, engine: str = "scripted"
     ) -> None:
         self._folder = folder
         self._started: list[Running] = []

@@ -25,6 +25,8 @@ from trading_llm.verdict import Logs, Verdict, judge
 
 OPEN_S_MAX = 5.0
 
+__all__ = ["Verdict", "Watch", "watching"]
+
 
 class Watch:
     """A committed reader of a pipeline's live topics, from their beginnings on."""
