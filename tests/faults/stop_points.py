@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +43,12 @@ class Rig:
         if ordinal == 0:
             self.running[room] = process
         return process
+
+    async def go_on(self, seconds: float) -> None:
+        """So much time passes, while the reader reads."""
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            await self.watch.read()
 
     async def feed(self, count: int, **fields: object) -> list[Source]:
         """So many new contexts over 40 keys, which is every partition, acknowledged."""
