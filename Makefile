@@ -39,8 +39,8 @@ test: setup-dev ## everything below, in stages with a time limit each
 check: setup-dev ## types, style, imports and the house's own rules
 	@tests/stages.sh check
 
-faults: setup-dev ## the tests that kill, pause and lie to processes
-	@tests/stages.sh faults
+faults: setup-dev ## all tests that kill, pause and lie to processes, under an hour; their table goes into docs/measurements.md
+	@tests/stages.sh faults long; status=$$?; $(PYTHON_VENV) -m tests.faults.table && exit $$status
 
 bench: setup-dev ## latency and throughput beside plain chains, as a table and JSON
 	@$(PYTHON_VENV) -m tests.bench

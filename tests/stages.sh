@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs the tests in stages, each with its time and a limit that ends it, so that nothing hangs.
 #
-# usage: stages.sh [stage...]   with no stage: check unit contract broker engine faults
+# usage: stages.sh [stage...]   with no stage: check unit contract broker engine faults; `long` only when it is named
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 BIN=.venv/bin
-# Seconds: what ends a stage that hangs; together under half an hour. On two idle cores they take half of this.
-declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=540 [engine]=300 [faults]=540)
+# Seconds: what ends a stage that hangs; together, without `long`, under half an hour. On two idle cores they take half of this.
+declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=540 [engine]=300 [faults]=540 [long]=3000)
 STAGES=("$@")
 [ $# -gt 0 ] || STAGES=(check unit contract broker engine faults)
 REPORT=()
@@ -24,8 +24,8 @@ check() {
     return $failed
 }
 
-tests() { # tests MARK: those with this mark, wherever they lie
-    $BIN/python -m pytest -q -m "$1" --ignore=tests/contract --ignore=tests/house --durations=5
+tests() { # tests MARKS: those with these marks, wherever they lie
+    $BIN/python -m pytest -q -m "$1" --ignore=tests/contract --ignore=tests/house --durations="${2:-5}"
 }
 
 contract() {
@@ -36,6 +36,8 @@ run_stage() {
     case $1 in
         check) check ;;
         contract) contract ;;
+        long) tests long 0 ;;
+        faults) tests "faults and not long" ;;
         *) tests "$1" ;;
     esac
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import Literal
@@ -43,6 +44,12 @@ class Rig:
         if ordinal == 0:
             self.running[room] = process
         return process
+
+    async def started_again(self, victim: Running, room: Room) -> tuple[int, float, Running]:
+        """Start it anew as soon as it has ended: its exit code, when that was (epoch ms), and the new one."""
+        code = await asyncio.to_thread(victim.wait_exit, 60)
+        ended_ms = time.time() * 1000
+        return code, ended_ms, self.launch(room)
 
     async def go_on(self, seconds: float) -> None:
         """So much time passes, while the reader reads."""

@@ -1,4 +1,4 @@
-"""A process that slept through its session cannot write after its lane moved, and goes on."""
+"""F4: a process that slept through its session cannot write after its lane moved, and goes on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from backbone.stops import NAMES
+from tests.faults.case import Case
 from tests.faults.stop_points import Rig, Room, fired
 from tests.support.processes import Running
 
