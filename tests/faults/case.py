@@ -7,7 +7,6 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiokafka
 
@@ -38,10 +37,13 @@ class Case:
     seed: int | None = None
     figures: dict[str, float | int | str] = field(default_factory=dict)  # whatever else it measured
 
-    def judge(self, verdict: Verdict) -> None:
-        """Keep what the logs say, and fail unless they are faultless and the fault struck as often as was tried."""
-        self.contexts = verdict.contexts
-        self.faults = {kind.partition(":")[0]: _count(found) for kind, found in verdict.faults.items()}
+    def judge(self, verdict: Verdict, contexts: int | None = None) -> None:
+        """Keep what the logs say, and fail unless they are faultless and the fault struck as often as was tried.
+
+        `contexts`: how many of the log are this case's; None: all.
+        """
+        self.contexts = verdict.contexts if contexts is None else contexts
+        self.faults = {kind.partition(":")[0]: found.count for kind, found in verdict.faults.items()}
         assert verdict.holds, str(verdict)
         assert self.fired >= self.tried > 0, f"{self.fired} of {self.tried}: a fault that never struck proves nothing"
 
@@ -60,10 +62,6 @@ def versions() -> dict[str, str]:
     asked = ("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--exclude=*")
     commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return {"commit": commit, "broker": f"Kafka {''.join(jars[:1])}", "client": f"aiokafka {aiokafka.__version__}"}
-
-
-def _count(found: Any) -> int:
-    return len(found) if isinstance(found, tuple) else int(found.count)
 
 
 def read(path: Path = RESULTS) -> list[dict[str, object]]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from backbone import clients
 from backbone.settings import Settings
 from schemas.source import Source
+from tests.faults.recovery import owned, passages, recoveries_s
 from tests.support import feed
 from tests.support.kafka import MODELS, Broker
 from tests.support.processes import Running
@@ -49,8 +50,25 @@ class Plan:
     workers: int
     seed: int
     models: tuple[str, ...] = MODELS
+    brokers: int = 0  # 1: the broker is a victim as any other
     pause_s: float = 2.0
     settle_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is killed from, and who all were started there."""
+
+    broker: Broker
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """One kill: when (epoch ms), and whose lanes then had no owner."""
+
+    at_ms: float
+    lanes: frozenset[tuple[str, int]]
 
 
 @dataclass(slots=True)
@@ -62,6 +80,8 @@ class Report:
     seconds: float = 0.0
     killed: Counter[str] = field(default_factory=Counter)
     fell: Counter[str] = field(default_factory=Counter)  # ended by themselves, at the start or on the way
+    struck: list[Struck] = field(default_factory=list)
+    recovery_s: list[float] = field(default_factory=list)  # from each kill of a router or worker, each of its lanes
 
     def __str__(self) -> str:
         fired = ", ".join(f"{count} kill -9 of a {room}" for room, count in sorted(self.killed.items())) or "none"
@@ -85,10 +105,12 @@ async def run(plan: Plan, broker: Broker, redis_server: RedisServer, folder: Pat
         async with watching(broker.bootstrap, plan.models) as watch:
             began_s = time.monotonic()
             feeding = asyncio.create_task(_feed(plan, broker.bootstrap))
-            await _kill(plan, starts, running, report)
+            await _kill(Ground(broker, pipeline), starts, running, report)
             await _until_answered(watch, await feeding, plan, lambda: _start_fallen(starts, running, report))
             report.seconds = time.monotonic() - began_s
             report.verdict = await watch.settled(60)
+            found = passages(watch, plan.models)
+            report.recovery_s = [s for each in report.struck for s in recoveries_s(found, each.lanes, each.at_ms)]
         return report
     finally:
         pipeline.close()
@@ -114,7 +136,7 @@ def _starts(plan: Plan, pipeline: Pipeline) -> Sequence[Callable[[], Running]]:
 async def _feed(plan: Plan, bootstrap: str) -> list[Source]:
     """Send everything, spread over the time that the kills take."""
     bodies = feed.bodies(plan.contexts, KEYS, plan.seed, plan.models, ttl_ms=TTL_MS)
-    pause_s = plan.kills * plan.pause_s / (len(bodies) / CHUNK)
+    pause_s = plan.kills * plan.pause_s / (len(bodies) / CHUNK)  # a broker's kills take longer: then all is waited for
     sources: list[Source] = []
     producer = clients.plain_producer(_settings(bootstrap))
     await producer.start()
@@ -127,16 +149,23 @@ async def _feed(plan: Plan, bootstrap: str) -> list[Source]:
     return sources
 
 
-async def _kill(plan: Plan, starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
+async def _kill(ground: Ground, starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
     """kill -9 of one at a time, each started again at once; who, by the seed."""
+    plan, broker = report.plan, ground.broker
     drawn = random.Random(plan.seed)
     for _ in range(plan.kills):
         await asyncio.sleep(drawn.uniform(0.5, 1.5) * plan.pause_s)
-        index = drawn.randrange(len(starts))
-        if running[index].popen.poll() is None:
-            running[index].kill()
-            report.killed["router" if index < plan.routers else "worker"] += 1
+        index = drawn.randrange(len(starts) + plan.brokers)
+        if index == len(starts):
+            broker.kill()
+            await asyncio.to_thread(broker.start_again)
+            report.killed["broker"] += 1
+        elif (victim := running[index]).popen.poll() is None:
+            victim.kill()
+            at_ms = time.time() * 1000
             running[index] = starts[index]()
+            report.killed["router" if index < plan.routers else "worker"] += 1
+            report.struck.append(Struck(at_ms, frozenset(owned(ground.pipeline.started, victim, at_ms))))
         _start_fallen(starts, running, report)
 
 
@@ -164,12 +193,13 @@ def _settings(bootstrap: str) -> Settings:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("contexts", 10_000), ("kills", 20), ("routers", 3), ("workers", 2), ("seed", 1)):
+    numbers = (("contexts", 10_000), ("kills", 20), ("routers", 3), ("workers", 2), ("seed", 1), ("brokers", 0))
+    for name, default in numbers:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--then", default="", help="a command to run on the broker afterwards")
     asked = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker that starts is not worth a line
-    plan = Plan(asked.contexts, asked.kills, asked.routers, asked.workers, asked.seed)
+    plan = Plan(asked.contexts, asked.kills, asked.routers, asked.workers, asked.seed, brokers=asked.brokers)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         broker, redis_server = Broker.start(folder / "kafka"), RedisServer.start(folder / "redis")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from datetime import time as dt_time
 from itertools import pairwise
 
 from schemas.headers import SRC, header_text
@@ -43,9 +45,28 @@ def recoveries_s(found: Passages, lanes: Iterable[Place], struck_ms: float) -> l
 
 def lanes_of(process: Running) -> set[Place]:
     """The lanes that this process has claimed in its life, by what it says itself."""
-    claims = [line.split("lane.claimed ")[1].split() for line in process.said().splitlines() if "lane.claimed " in line]
-    facts = [dict(fact.split("=", 1) for fact in claim) for claim in claims]
-    return {(each["topic"], int(each["partition"])) for each in facts}
+    return {place for _, place in _claims(process)}
+
+
+def owned(processes: Iterable[Running], victim: Running, struck_ms: float) -> set[Place]:
+    """The lanes that were this process's then: whoever claims last has a lane. `processes`: in the order of their starts."""
+    day = datetime.fromtimestamp(struck_ms / 1000, UTC).astimezone()
+    last: dict[Place, tuple[float, int]] = {}
+    for process in processes:
+        for clock, place in _claims(process):
+            at_ms = datetime.combine(day.date(), clock, day.tzinfo).timestamp() * 1000
+            if at_ms <= struck_ms:
+                last[place] = max(last.get(place, (at_ms, process.pid)), (at_ms, process.pid), key=lambda claim: claim[0])
+    return {place for place, (_, pid) in last.items() if pid == victim.pid}
+
+
+def _claims(process: Running) -> list[tuple[dt_time, Place]]:
+    found = []
+    for line in process.said().splitlines():
+        if "lane.claimed " in line:
+            facts = dict(fact.split("=", 1) for fact in line.split("lane.claimed ")[1].split())
+            found.append((dt_time.fromisoformat(line.split()[0]), (facts["topic"], int(facts["partition"]))))
+    return found
 
 
 def every_lane(models: Sequence[str]) -> list[Place]:

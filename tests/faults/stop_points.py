@@ -45,11 +45,11 @@ class Rig:
             self.running[room] = process
         return process
 
-    async def started_again(self, victim: Running, room: Room) -> tuple[int, float, Running]:
+    async def started_again(self, victim: Running, room: Room, **environment: str) -> tuple[int, float, Running]:
         """Start it anew as soon as it has ended: its exit code, when that was (epoch ms), and the new one."""
         code = await asyncio.to_thread(victim.wait_exit, 60)
         ended_ms = time.time() * 1000
-        return code, ended_ms, self.launch(room)
+        return code, ended_ms, self.launch(room, **environment)
 
     async def go_on(self, seconds: float) -> None:
         """So much time passes, while the reader reads."""

@@ -32,13 +32,14 @@ async def test_killed_at_a_stop_point(rig: Rig, case: Case, room: Room, name: st
     sources += await rig.feed(60)
     while not died.done():  # so that its lanes have something to do when it dies
         sources += await rig.feed(10)
+        await asyncio.sleep(0.05)
     code, killed_ms, again = await died
     await rig.watch.until_answered(sources)
     case.fired = fired(victim, name) if code == -9 else 0
     verdict = await rig.watch.settled(20)
     lanes = lanes_of(victim) | lanes_of(again)
     case.recovery_s = recoveries_s(passages(rig.watch, (MODEL,)), lanes, killed_ms)
-    case.judge(verdict)
+    case.judge(verdict, len(sources))
     assert {each for each in verdict.statuses if each.startswith("dead:")} == set(), str(verdict)
 
 
@@ -54,4 +55,4 @@ async def test_a_transaction_that_nobody_ends_holds_readers_up_only_until_its_ti
     assert not set(left) <= rig.watch.answered
     rig.start("worker")
     await rig.watch.until_answered(left)
-    case.judge(await rig.watch.settled(20))
+    case.judge(await rig.watch.settled(20), len(left) + len(told))

@@ -1,0 +1,53 @@
+"""F9: a worker joins or leaves every few seconds; what is asked elsewhere again is still decided once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import urllib.request
+
+import pytest
+
+from tests.faults.case import Case
+from tests.faults.stop_points import Rig
+from tests.support.feed import feeding
+from tests.support.processes import Running
+
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.fault("F9")]
+
+CHANGES = 12
+EVERY_S = 5.0
+PER_S = 60
+SCRIPT = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": 100})}  # so that something is always being asked
+ANSWERS = re.compile(r"^trading_llm_answer_seconds_count\S* (\S+)$", re.MULTILINE)
+
+
+def answers(worker: Running) -> int:
+    """How many answers its engine has given, by its own count."""
+    with urllib.request.urlopen(f"{worker.url}/metrics/", timeout=5) as page:
+        return int(sum(map(float, ANSWERS.findall(page.read().decode()))))
+
+
+async def test_workers_that_come_and_go(wired: Rig, case: Case) -> None:
+    wired.start("router")
+    staying = wired.start("worker", **SCRIPT)
+    case.tried, guest, given, claims = CHANGES, None, 0, 0
+    async with feeding(wired.bootstrap, PER_S, label=wired.label) as fed:
+        for change in range(CHANGES):
+            if guest is None:
+                guest = wired.launch("worker", ordinal=1 + change % 3, **SCRIPT)
+            else:
+                given += answers(guest)
+                assert await asyncio.to_thread(guest.stop) == 0
+                claims += guest.said().count("lane.claimed ")
+                guest = None
+            case.fired += 1
+            await wired.go_on(EVERY_S)
+    await wired.watch.until_answered(fed.acknowledged)
+    given += answers(staying)
+    verdict = await wired.watch.settled(30)
+    thrown = given - len(fed.acknowledged)
+    case.figures = {"lanes claimed": claims + staying.said().count("lane.claimed "), "answers": given}
+    case.figures["thrown away, at least %"] = round(100 * max(0, thrown) / given, 2)
+    case.judge(verdict, len(fed.acknowledged))
