@@ -1,4 +1,4 @@
-"""An engine that hangs, lies or dies: each kind is named in the trail, the chain goes on, and every context ends."""
+"""F14, F24: an engine that hangs, lies or dies: each kind is named in the trail, the chain goes on, and every context ends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from schemas.headers import REASON, SRC, header_text
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import DEAD_LETTERS, DECISIONS
+from tests.faults.case import Case
 from tests.support import feed
 from tests.support.kafka import Broker
 from tests.support.processes import Running
@@ -22,7 +23,7 @@ from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
 from tests.support.watch import Watch, watching
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.fault("F14")]
 
 MODELS = ("deepseek", "phi3")  # phi3's chain ends at deepseek, the default
 OUTCOMES = {
@@ -82,7 +83,7 @@ async def kept_alive(start: Callable[[], Running]) -> AsyncIterator[list[Running
         task.cancel()
 
 
-async def test_each_fault_is_named_and_the_next_model_answers(stack: Pipeline, fresh_topics: Broker) -> None:
+async def test_each_fault_is_named_and_the_next_model_answers(stack: Pipeline, fresh_topics: Broker, case: Case) -> None:
     for process in (stack.router(), stack.worker("phi3", env=script(**EVERY)), stack.worker("deepseek")):
         process.wait_ready()
     async with watching(fresh_topics.bootstrap, MODELS) as watch:
@@ -99,11 +100,12 @@ async def test_each_fault_is_named_and_the_next_model_answers(stack: Pipeline, f
             assert trail == [*failed, (answered_by, "answered")], context["context_id"]
             assert decision.model is not None and decision.model.name == answered_by
             assert decision.generation is not None and len(decision.generation.failed) == len(failed)
-        verdict = await watch.settled(20)
-        assert verdict.holds, str(verdict)
+            case.fired += len(failed)
+        case.tried = 3 * len(OUTCOMES)
+        case.judge(await watch.settled(20), len(sources))
 
 
-async def test_at_the_chains_end_there_is_no_valid_answer(stack: Pipeline, fresh_topics: Broker) -> None:
+async def test_at_the_chains_end_there_is_no_valid_answer(stack: Pipeline, fresh_topics: Broker, case: Case) -> None:
     broken = script(garbage="")
     for process in (stack.router(), stack.worker("phi3", env=broken), stack.worker("deepseek", env=broken)):
         process.wait_ready()
@@ -114,10 +116,13 @@ async def test_at_the_chains_end_there_is_no_valid_answer(stack: Pipeline, fresh
         decisions = [decision_of(watch, source) for source in sources]
         assert {each.status for each in decisions} == {"ABSTAINED_BAD_OUTPUT"}
         assert [[a.model for a in each.route.attempts] for each in decisions] == [["phi3", "deepseek"]] * 10 + [["phi3"]]
-        assert (await watch.settled(20)).holds
+        case.tried, case.fired = 21, sum(len(each.route.attempts) for each in decisions)
+        case.judge(await watch.settled(20), len(sources))
 
 
-async def test_what_a_dead_engine_held_is_answered_once_after_the_restart(stack: Pipeline, fresh_topics: Broker) -> None:
+async def test_what_a_dead_engine_held_is_answered_once_after_the_restart(
+    stack: Pipeline, fresh_topics: Broker, case: Case
+) -> None:
     for process in (stack.router(), stack.worker("deepseek")):
         process.wait_ready()
     dying = stack.worker("phi3", env=DIES).wait_ready()
@@ -125,16 +130,17 @@ async def test_what_a_dead_engine_held_is_answered_once_after_the_restart(stack:
         contexts = [asked("DIE/USD" if n == 10 else f"N{n}/USD", f"once-{n}") for n in range(40)]
         sources = await feed.send(fresh_topics.bootstrap, contexts)
         assert await asyncio.to_thread(dying.wait_exit) != 0
+        case.fired = 1
         stack.worker("phi3").wait_ready()
         await watch.until_answered(sources)
         assert {decision_of(watch, source).model.name for source in sources} == {"phi3"}
-        verdict = await watch.settled(20)
-        assert verdict.holds, str(verdict)
+        case.judge(await watch.settled(20), len(sources))
 
 
+@pytest.mark.fault("F24")
 @pytest.mark.parametrize("delay_ms", [0, 300])
 async def test_a_context_that_kills_its_worker_is_given_up_and_its_neighbours_are_decided(
-    stack: Pipeline, fresh_topics: Broker, delay_ms: int
+    stack: Pipeline, fresh_topics: Broker, case: Case, delay_ms: int
 ) -> None:
     # Without time to drain, what the engine has of others at that moment dies with it, in every lane.
     dies = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": delay_ms, "faults": {"die": "DIE/"}}), "TRADING_LLM_DRAIN_S": "0"}
@@ -149,5 +155,5 @@ async def test_a_context_that_kills_its_worker_is_given_up_and_its_neighbours_ar
         neighbours = [source for n, source in enumerate(sources) if n != 10]
         assert {outcome_of(watch, each).source.topic for each in neighbours} == {DECISIONS}
         assert len(lives) >= 4, "it was given up too early"
-        verdict = await watch.settled(20)
-        assert verdict.holds, str(verdict)
+        case.fired, case.figures = 1, {"lives": len(lives)}
+        case.judge(await watch.settled(20), len(sources))

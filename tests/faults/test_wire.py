@@ -22,6 +22,8 @@ PER_S = 50
 BEFORE_S = 8.0
 SLOW_S = 25.0
 DELAY_S = 0.15  # each way
+# `control` cannot be confirmed read within 500 ms over such a wire, so that what acts waits until its time is over.
+TTL_MS = 10_000
 BREAKS = 10
 BREAK_EVERY_S = 2.0
 
@@ -33,7 +35,7 @@ async def test_a_slow_wire(wired: Rig, proxied: ProxiedBroker, case: Case) -> No
     await wired.watch.until_answered(before.acknowledged)
     proxied.wire.delay_s = DELAY_S
     try:
-        async with feeding(wired.bootstrap, PER_S, label=f"{wired.label}-slow") as slow:
+        async with feeding(wired.bootstrap, PER_S, label=f"{wired.label}-slow", ttl_ms=TTL_MS) as slow:
             await wired.go_on(SLOW_S)
             case.fired = 1
         await wired.watch.until_answered(slow.acknowledged)
