@@ -136,7 +136,8 @@ def _starts(plan: Plan, pipeline: Pipeline) -> Sequence[Callable[[], Running]]:
 async def _feed(plan: Plan, bootstrap: str) -> list[Source]:
     """Send everything, spread over the time that the kills take."""
     bodies = feed.bodies(plan.contexts, KEYS, plan.seed, plan.models, ttl_ms=TTL_MS)
-    pause_s = plan.kills * plan.pause_s / (len(bodies) / CHUNK)  # a broker's kills take longer: then all is waited for
+    longer = 1 + 0.5 * plan.brokers  # a broker takes longer to come back
+    pause_s = plan.kills * plan.pause_s * longer / (len(bodies) / CHUNK)
     sources: list[Source] = []
     producer = clients.plain_producer(_settings(bootstrap))
     await producer.start()

@@ -56,7 +56,8 @@ def owned(processes: Iterable[Running], victim: Running, struck_ms: float) -> se
         for clock, place in _claims(process):
             at_ms = datetime.combine(day.date(), clock, day.tzinfo).timestamp() * 1000
             if at_ms <= struck_ms:
-                last[place] = max(last.get(place, (at_ms, process.pid)), (at_ms, process.pid), key=lambda claim: claim[0])
+                # Of two lives that share a log, the claim is the later one's: the first of equals is what `max` answers.
+                last[place] = max((at_ms, process.pid), last.get(place, (at_ms, process.pid)), key=lambda claim: claim[0])
     return {place for place, (_, pid) in last.items() if pid == victim.pid}
 
 
