@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from deciders.limits import Limited, halt_reason
 from deciders.routing import NoModel
-from schemas.action import Action
 from schemas.canonical import digest, rfc3339
 from schemas.decision import Decision, Generation, ModelUsed, Probs, Proposed, Status, Timings, Tokens
 from schemas.halt import Halt
@@ -98,22 +97,6 @@ def answered(question: Question, route: Route, said: Said, limited: Limited, mom
         "reason": limited.reason,
     }
     return _ended(question, judged, moment, limited.status, _answer(said) | left)
-
-
-def expired_instead(decision: Decision, now_ms: int) -> Decision:
-    """The same decision, whose time passed before it was written."""
-    return _withdrawn(decision, now_ms, {"status": Status.EXPIRED, "reason": None})
-
-
-def halted_instead(decision: Decision, halt: Halt, now_ms: int) -> Decision:
-    """The same decision, which a halt overtook before it was written."""
-    route = decision.route.model_copy(update={"halt": halt})
-    return _withdrawn(decision, now_ms, {"status": Status.HALTED, "reason": halt_reason(halt), "route": route})
-
-
-def _withdrawn(decision: Decision, now_ms: int, changed: dict[str, Any]) -> Decision:
-    nothing = {"action": Action.HOLD, "size_pct": 0.0, "stop_loss": None, "take_profit": None}
-    return decision.model_copy(update=nothing | changed | {"decided_at": rfc3339(now_ms)})
 
 
 def _ended(question: Question, route: Route, moment: Moment, status: Status, known: dict[str, Any]) -> Decision:

@@ -50,12 +50,6 @@ def header_text(headers: Headers, name: str) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
 
 
-def without_reserved(headers: Headers, topic_is_replay: bool) -> Headers:
-    """The headers as they count on arrival: reserved names that the sender may not set are dropped."""
-    kept = KEPT_IN_REPLAY if topic_is_replay else KEPT
-    return tuple((name, value) for name, value in headers if name not in RESERVED or name in kept)
-
-
 def passed_on(headers: Headers, topic_is_replay: bool = False) -> Headers:
     """What goes on to an output: the kept reserved ones (the last of each), then the bot's own up to 16 KiB.
 

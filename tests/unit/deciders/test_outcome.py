@@ -13,9 +13,7 @@ from deciders.outcome import (
     answered,
     bad_output,
     expired,
-    expired_instead,
     halted,
-    halted_instead,
     no_model,
     rejected,
 )
@@ -137,18 +135,6 @@ def test_a_halt_says_which_and_why() -> None:
 def test_an_answer_that_came_too_late_is_kept_beside_its_expiry() -> None:
     one = expired(question(), ROUTE, NOW, said())
     assert (one.status, one.confidence, one.generation) == (Status.EXPIRED, 0.9, Generation(text="{}"))
-
-
-def test_a_decision_that_time_or_a_halt_overtakes_is_turned_and_keeps_its_id() -> None:
-    one = decided()
-    late = expired_instead(one, LOGGED_MS + 70_000)
-    stopped = halted_instead(one, TRADING_DISABLED, LOGGED_MS + 200)
-    for turned in (late, stopped):
-        assert (turned.decision_id, turned.proposed, turned.acts) == (one.decision_id, one.proposed, False)
-        assert (turned.action, turned.size_pct, turned.stop_loss) == (Action.HOLD, 0.0, None)
-        assert Decision.from_bytes(turned.to_bytes()) == turned
-    assert (late.status, late.decided_at) == (Status.EXPIRED, "2023-11-14T22:14:30.000Z")
-    assert (stopped.status, stopped.route.halt) == (Status.HALTED, TRADING_DISABLED)
 
 
 def test_a_refusal_names_the_field_and_the_rule() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas import headers as names
-from schemas.headers import header, header_text, passed_on, without_reserved
+from schemas.headers import header, header_text, passed_on
 
 pytestmark = pytest.mark.unit
 
@@ -19,12 +19,10 @@ FORGED = (
 
 
 def test_reserved_names_of_a_bot_are_dropped_on_arrival() -> None:
-    assert without_reserved(FORGED, topic_is_replay=False) == ((names.TRACEPARENT, b"t"), ("own", b"o"))
     assert passed_on(FORGED) == ((names.TRACEPARENT, b"t"), ("own", b"o"))
 
 
 def test_a_replay_keeps_its_run() -> None:
-    assert (names.RUN_ID, b"r") in without_reserved(FORGED, topic_is_replay=True)
     assert (names.RUN_ID, b"r") in passed_on(FORGED, topic_is_replay=True)
 
 
