@@ -14,8 +14,8 @@ pytestmark = pytest.mark.unit
 
 
 def line(name: str = "one", **fields: Any) -> dict[str, Any]:
-    made = {"fault": "F2", "name": name, "tried": 1, "fired": 1, "contexts": 60, "faults": {}, "recovery_s": [0.5, 1.5], "seed": 7}
-    made |= {"figures": {}, "passed": True, "seconds": 3.0, "commit": "abc", "broker": "Kafka 4", "client": "aiokafka 0"}
+    made: dict[str, Any] = {"fault": "F2", "name": name, "tried": 1, "fired": 1, "contexts": 60, "faults": {}, "seed": 7}
+    made |= {"recovery_s": [0.5, 1.5]} | {"figures": {}, "passed": True, "seconds": 3.0, "commit": "abc", "broker": "Kafka 4", "client": "aiokafka 0"}
     return made | fields
 
 
@@ -24,7 +24,8 @@ def test_only_the_newest_line_of_a_case_counts() -> None:
 
 
 def test_a_row_adds_its_cases_up() -> None:
-    row = table.row("F2", [line(), line("other", faults={"lost": 1, "waiting": 2, "misordered": 4}, recovery_s=[9.0], passed=False)])
+    faults = {"lost": 1, "waiting": 2, "misordered": 4}
+    row = table.row("F2", [line(), line("other", faults=faults, recovery_s=[9.0], passed=False)])
     assert row == "| F2 | killed at a stop point | 2 | 2 | 120 | 3 | 0 | 4 | 0 | 1.5 / 9.0 | 7 | 1 of 2 | 6 |"
 
 
