@@ -15,7 +15,8 @@ pytestmark = pytest.mark.unit
 
 def line(name: str = "one", **fields: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"fault": "F2", "name": name, "tried": 1, "fired": 1, "contexts": 60, "faults": {}, "seed": 7}
-    made |= {"recovery_s": [0.5, 1.5]} | {"figures": {}, "passed": True, "seconds": 3.0, "commit": "abc", "broker": "Kafka 4", "client": "aiokafka 0"}
+    made |= {"recovery_s": [0.5, 1.5], "figures": {}, "passed": True, "seconds": 3.0}
+    made |= {"commit": "abc", "broker": "Kafka 4", "client": "aiokafka 0"}
     return made | fields
 
 
