@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 BIN=.venv/bin
 # Seconds: what ends a stage that hangs; together, without `long`, under half an hour. On two idle cores they take half of this.
-declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=540 [engine]=300 [faults]=540 [long]=3000)
+declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=600 [engine]=300 [faults]=540 [long]=3000)
 STAGES=("$@")
 [ $# -gt 0 ] || STAGES=(check unit contract broker engine faults)
 REPORT=()

@@ -25,7 +25,7 @@ ANSWERS = re.compile(r"^trading_llm_answer_seconds_count\S* (\S+)$", re.MULTILIN
 
 def answers(worker: Running) -> int:
     """How many answers its engine has given, by its own count."""
-    with urllib.request.urlopen(f"{worker.url}/metrics/", timeout=5) as page:
+    with urllib.request.urlopen(f"{worker.url}/metrics", timeout=5) as page:
         return int(sum(map(float, ANSWERS.findall(page.read().decode()))))
 
 

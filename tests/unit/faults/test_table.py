@@ -14,8 +14,8 @@ pytestmark = pytest.mark.unit
 
 
 def line(name: str = "one", **fields: Any) -> dict[str, Any]:
-    made = {"fault": "F2", "name": name, "tried": 1, "fired": 1, "contexts": 60, "faults": {}, "recovery_s": [0.5, 1.5]}
-    made |= {"seed": 7, "figures": {}, "passed": True, "seconds": 3.0}
+    made: dict[str, Any] = {"fault": "F2", "name": name, "tried": 1, "fired": 1, "contexts": 60, "faults": {}, "seed": 7}
+    made |= {"recovery_s": [0.5, 1.5], "figures": {}, "passed": True, "seconds": 3.0}
     made |= {"commit": "abc", "broker": "Kafka 4", "client": "aiokafka 0"}
     return made | fields
 
