@@ -114,6 +114,8 @@ class Control:
             except KafkaError as error:  # `fresh` tells whoever must know
                 telemetry.event("control.unread", error=repr(error))
                 await asyncio.sleep(FRESH_S)
+                # The library read on meanwhile: what came then certifies nothing about when it was asked for.
+                self._certificate.look(-math.inf, self._consumer.last_poll_timestamp(PARTITION))
 
     async def _read(self) -> None:
         looked_s = time.monotonic()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
@@ -51,7 +52,7 @@ class _Batch:
     def __iter__(self) -> Iterator[Any]:
         try:
             yield from self._fast
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, CorruptRecordException):  # the second where the library runs without its extensions
             # From the beginning again: the fetcher passes over the offsets that it has had.
             yield from _LenientBatch(self._raw)
 

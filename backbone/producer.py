@@ -21,6 +21,7 @@ from aiokafka.errors import (
     IncompatibleBrokerVersion,
     KafkaError,
     LeaderNotAvailableError,
+    NodeNotReadyError,
     ProducerFenced,
     for_code,
 )
@@ -38,7 +39,8 @@ from schemas.record import Output
 BATCH_BYTES_MAX = 256 << 10
 # After its end a transaction's markers are still being written, and the next one is told so. The caller's clock bounds it.
 NOT_YET_PAUSE_S = 0.002
-START_PAUSE_S = 0.01
+END_PAUSE_S = 0.01  # while the transaction that another one left open is being ended
+MOVE_PAUSE_S = 0.1  # while a coordinator is being moved, or started
 CONCURRENT_TRANSACTIONS = ConcurrentTransactions.errno
 FENCED = frozenset({47, 90})  # INVALID_PRODUCER_EPOCH, PRODUCER_FENCED
 RECORD_FORMAT, NO_COMPRESSION, TRANSACTIONAL = 2, 0, 1
@@ -60,12 +62,13 @@ class TransactionalProducer:
     async def start(self) -> None:
         """Fence whoever had this id; what it left open is aborted. Waits for that, so the caller bounds it."""
         await self.client.bootstrap()
-        self._coordinator = await self._look_up(CoordinationType.TRANSACTION, self._id)
+        if not self.client.cluster.brokers():
+            raise NodeNotReadyError("the broker knows no broker yet, itself included")  # it has just started, or slept
         timeout_ms = int(self._settings.transaction_timeout_s * 1000)
 
         async def initialise() -> Any:
-            asked = InitProducerIdRequest(self._id, timeout_ms)
-            answer = await self._ask(self._coordinator, asked)
+            self._coordinator = await self.client.coordinator_lookup(CoordinationType.TRANSACTION, self._id)
+            answer = await self._ask(self._coordinator, InitProducerIdRequest(self._id, timeout_ms))
             raise_for(answer.error_code, f"start of {self._id}")
             return answer
 
@@ -82,13 +85,14 @@ class TransactionalProducer:
             by_leader: dict[int, dict[TopicPartition, bytes]] = defaultdict(dict)
             for place, batch in batches.items():
                 by_leader[self._leader(place)][place] = batch
-            newest_ms = max(newest_ms, *await asyncio.gather(*(self._write(*each) for each in by_leader.items())))
+            newest_ms = max(newest_ms, await self._write_to_all(by_leader))
         return newest_ms or int(time.time() * 1000)
 
     async def commit_offset(self, group: str, at: TopicPartition, offset: int, metadata: str) -> None:
         """Move the group's offset with the transaction."""
         if group not in self._group_coordinators:
-            self._group_coordinators[group] = await self._look_up(CoordinationType.GROUP, group)
+            look_up = self.client.coordinator_lookup
+            self._group_coordinators[group] = int(await _until_ready(lambda: look_up(CoordinationType.GROUP, group)))
         asked = OffsetCommit(self._id, self._producer, group, (at.topic, at.partition), offset, metadata)
         while True:
             answer = await self._ask(self._group_coordinators[group], asked)
@@ -115,8 +119,13 @@ class TransactionalProducer:
         except (NotImplementedError, IncompatibleBrokerVersion) as error:
             raise Fatal(f"the broker at {self._settings.kafka_bootstrap} is too old: Kafka 4.0 or later is needed") from error
 
-    async def _look_up(self, kind: CoordinationType, key: str) -> int:
-        return int(await _until_ready(lambda: self.client.coordinator_lookup(kind, key)))
+    async def _write_to_all(self, by_leader: Mapping[int, Batches]) -> int:
+        writing = [asyncio.create_task(self._write(*each)) for each in by_leader.items()]
+        try:
+            return max(await asyncio.gather(*writing))
+        finally:
+            for each in writing:  # where one failed, no other goes on
+                each.cancel()
 
     async def _write(self, leader: int, batches: Batches) -> int:
         left, newest_ms = dict(batches), 0
@@ -197,7 +206,9 @@ async def _until_ready(ask: Callable[[], Awaitable[Any]]) -> Any:
     while True:
         try:
             return await ask()
+        except ConcurrentTransactions:
+            await asyncio.sleep(END_PAUSE_S)
         except KafkaError as error:
-            if not (error.retriable or isinstance(error, ConcurrentTransactions)):
+            if not error.retriable:
                 raise
-        await asyncio.sleep(START_PAUSE_S)
+            await asyncio.sleep(MOVE_PAUSE_S)
