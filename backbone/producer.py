@@ -60,10 +60,11 @@ class TransactionalProducer:
     async def start(self) -> None:
         """Fence whoever had this id; what it left open is aborted. Waits for that, so the caller bounds it."""
         await self.client.bootstrap()
-        self._coordinator = await self._look_up(CoordinationType.TRANSACTION, self._id)
         timeout_ms = int(self._settings.transaction_timeout_s * 1000)
 
         async def initialise() -> Any:
+            # Looked up at every try: it moves when its broker dies, and the old one knows nothing of that.
+            self._coordinator = int(await self.client.coordinator_lookup(CoordinationType.TRANSACTION, self._id))
             asked = InitProducerIdRequest(self._id, timeout_ms)
             answer = await self._ask(self._coordinator, asked)
             raise_for(answer.error_code, f"start of {self._id}")
