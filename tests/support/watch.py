@@ -102,7 +102,8 @@ class Watch:
         offsets = replace(offsets, committed_later=await self._committed(), models=self._models)
         hops = tuple(record for model in self._models for record in logs[model_topic(model)])
         contexts, decisions, letters = (tuple(logs[topic]) for topic in (CONTEXTS, DECISIONS, DEAD_LETTERS))
-        found = judge(Logs(contexts, hops, decisions, letters, seen=seen, offsets=offsets))
+        # In a thread: a hundred thousand contexts take longer than a request of the reader may.
+        found = await asyncio.to_thread(judge, Logs(contexts, hops, decisions, letters, seen=seen, offsets=offsets))
         if not (differs := wrong_sum(contexts, (*decisions, *letters))):
             return found
         return replace(found, faults={**found.faults, WRONG_SUM: Found(1, [differs])})
