@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Runs the tests in stages, each with its time and a limit that ends it, so that nothing hangs.
 #
-# usage: stages.sh [stage...]   with no stage: check unit contract broker engine faults; `long` only when it is named
+# usage: stages.sh [stage...]   with no stage: check unit contract model broker engine faults; `long` only when it is named
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 BIN=.venv/bin
 # Seconds: what ends a stage that hangs; together, without `long`, under half an hour. On two idle cores they take half of this.
-declare -A LIMIT_S=([check]=120 [unit]=120 [contract]=60 [broker]=600 [engine]=300 [faults]=540 [long]=3000)
+declare -A LIMIT_S=([check]=90 [unit]=120 [contract]=30 [model]=240 [broker]=540 [engine]=240 [faults]=540 [long]=3000)
 STAGES=("$@")
-[ $# -gt 0 ] || STAGES=(check unit contract broker engine faults)
+[ $# -gt 0 ] || STAGES=(check unit contract model broker engine faults)
 REPORT=()
 FAILED=0
 
