@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.planted import WINDOW
+from tests.model.machine import WINDOW
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from tests.model.world import Halt, World
 
 T = TypeVar("T")
 
+WINDOW = 8  # offsets of the bitmap, in the model
 VALUE = b"ten bytes."
 SKEWS_MS = (0, 700, -700)  # of the owners' clocks to the log's
 KINDS = "aaab.x"  # records of two keys, a marker, and a record that ends whoever asks about it

@@ -14,9 +14,8 @@ from backbone.progress import Mark, Progress
 from backbone.result import Result
 from router.dedupe import Dedupe, Name, Seen
 from schemas.record import Record
+from tests.model.machine import WINDOW
 from tests.model.owner import Owner
-
-WINDOW = 8  # of the bitmap, in the model
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 

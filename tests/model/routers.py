@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import ClassVar
 
 from hypothesis.stateful import invariant
@@ -80,8 +81,15 @@ class RouterMachine(TakeoverMachine):
 
     @invariant()
     def a_name_is_decided_once(self) -> None:
-        names = [record and record.key for record in self.broker.input]
-        for each in self.broker.outcomes:
-            repeats = header_text(each.output.headers, REASON) == Reason.DUPLICATE_CONTEXT_ID.value
-            earlier = names.index(each.record.key) < each.src
-            assert repeats == earlier or each.output.value == UNDECIDABLE.encode(), f"named once: {each.src} repeats: {repeats}"
+        """After a record that was given up, one of its name may be either: nobody decided the first."""
+        outcomes = self.broker.outcomes
+        given_up = {each.src for each in outcomes if each.output.value == UNDECIDABLE.encode()}
+        bearers: dict[bytes | None, list[int]] = defaultdict(list)
+        for record in self.broker.input:
+            if record is not None:
+                bearers[record.key].append(record.source.offset)
+        for each in outcomes:
+            before = [offset for offset in bearers[each.record.key] if offset < each.src]
+            if each.src not in given_up and not given_up.issuperset(before or [each.src]):
+                repeats = header_text(each.output.headers, REASON) == Reason.DUPLICATE_CONTEXT_ID.value
+                assert repeats == bool(before), f"named once: {each.src} repeats: {repeats}"
