@@ -38,10 +38,15 @@ class AnswersMachine(Machine):
             self._finish(self.one, choice, ttl_ms)
 
     @precondition(lambda self: self.one.may_write)
-    @rule(step=st.none() | STEP, looks=LOOKS)
-    def writes(self, step: Step | None, looks: list[bool]) -> None:
+    @rule(step=st.none() | STEP, looks=LOOKS, then_known=st.booleans())
+    def writes(self, step: Step | None, looks: list[bool], then_known: bool) -> None:
+        """And perhaps, a tick later, the halt is known, and whatever may go out does."""
         self._know(self.world.halt, looks)
         self._write(self.one, until=step)
+        if then_known:
+            self._know(self.world.halt, [True])
+            self.one.tick()
+            self._write(self.one)
 
     @precondition(lambda self: self.one.may_tick)
     @rule(looks=LOOKS)

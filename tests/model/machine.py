@@ -132,8 +132,8 @@ class Machine(RuleBasedStateMachine):
             if owner is not asleep and owner.may_tick:
                 self.note(f"{owner.name} looks again at what it holds back")
                 owner.tick()
-                self._write(owner)  # what may be under way
-                self._write(owner)
+                while owner.transaction is not None or (owner.state is not None and owner.state.ready):
+                    self._write(owner)
                 check_nothing_overdue(owner)
 
     def _arrive(self, request: EndRequest) -> None:
