@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,7 +26,7 @@ from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
 from backbone.transaction import LOST, Writer
-from schemas.record import Record
+from schemas.record import Output, Record
 
 TICK_S = 0.1  # how often what waits (for its key, or for `control`) is looked at again
 
@@ -60,8 +60,9 @@ class Lane:
         self.state = LaneState(Limits(settings.lane_records_max, settings.lane_bytes_max), count_claim=count_claim)
         self._wake = asyncio.Event()
         self._space = asyncio.Event()
+        self._notices: list[tuple[Sequence[Output], asyncio.Future[bool]]] = []
         self._looked_s = 0.0
-        self._closing = False
+        self._closing = self._closed = False
 
     # -- claiming ---------------------------------------------------------------------------------------------------
 
@@ -149,15 +150,37 @@ class Lane:
         if self.state.ready:
             self._wake.set()
 
+    async def announce(self, outputs: Sequence[Output]) -> bool:
+        """Write what no record caused, under this lane's fence and with its mark as it stands: whoever lost the lane cannot.
+
+        False where nobody knows whether it was written: the lane is thrown away.
+        """
+        if self._closed:
+            return False
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._notices.append((outputs, written))
+        self._wake.set()
+        return await written
+
     async def write(self) -> None:
         """Write results as they come, for ever; several that are ready go into one transaction. Ends by Doubt only."""
         while True:
             await self._awake()
+            await self._write_notices()
             write = self.state.next_write(now_ms())
             if self.state.ready:
                 self._wake.set()
             if write is not None:
                 await self._write(write)
+
+    async def _write_notices(self) -> None:
+        # Here and not where they are announced: a doubt must end this lane, and only its writer's end does.
+        while self._notices:
+            outputs, written = self._notices[0]
+            await self._writer.commit((), self.state.mark, outputs)
+            self._notices.pop(0)
+            if not written.done():
+                written.set_result(True)
 
     async def _awake(self) -> None:
         try:
@@ -205,6 +228,10 @@ class Lane:
 
     async def close(self) -> None:
         """Throw the producer away. What was open is aborted by the next claim's fence, or by its time-out."""
+        self._closed = True
+        for _, written in self._notices:
+            if not written.done():
+                written.set_result(False)
         await self._producer.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -13,6 +14,7 @@ from backbone.producer import TransactionalProducer
 from backbone.progress import Mark
 from backbone.result import Result
 from backbone.stops import reach
+from schemas.record import Output
 
 # What a client raises when a request failed, or could not be sent: from then on only the broker knows.
 LOST = (KafkaError, OSError, TimeoutError)
@@ -30,8 +32,10 @@ class Writer:
         """Whether a transaction is under way."""
         return self._one_at_a_time.locked()
 
-    async def commit(self, results: Sequence[Result], mark: Callable[[], Mark]) -> int | None:
-        """Write these results and the mark; None once they are written.
+    async def commit(
+        self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output] = ()
+    ) -> int | None:
+        """Write these results, what no record caused, and the mark; None once they are written.
 
         Where one of them may no longer go out as it is, nothing is written, and the log's time (epoch ms) by which that
         showed is the answer.
@@ -42,15 +46,18 @@ class Writer:
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(self._doubt_s):
-                    return await self._transact(results, mark)
+                    return await self._transact(results, mark, notices)
             except ProducerFenced as error:
                 raise Fenced(f"{self._partition} was claimed elsewhere") from error
             except LOST as error:
                 raise Doubt(f"transaction on {self._partition}: {error!r}") from error
 
-    async def _transact(self, results: Sequence[Result], mark: Callable[[], Mark]) -> int | None:
+    async def _transact(
+        self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output]
+    ) -> int | None:
         reach("lane.after_begin")
-        log_ms = await self._producer.produce(output for result in results for output in result.outputs)  # 1
+        outputs = chain((output for result in results for output in result.outputs), notices)
+        log_ms = await self._producer.produce(outputs)  # 1
         reach("lane.after_produce")
         if any(r.again is not None and r.again(log_ms) is not r for r in results):  # 2
             await self._producer.end(commit=False)
