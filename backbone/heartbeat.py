@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import redis.asyncio as redis
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from backbone import telemetry
@@ -17,7 +20,10 @@ PREFIX = "trading_llm:heartbeat:"
 EVERY_S = 1.0
 STARTING_EVERY_S = 0.2  # whoever sees a process ready finds its model so too
 EXPIRES_S = 5
-WAIT_S = 1.0  # Redis is a cache: whoever asks it waits no longer
+WAIT_S = 0.5  # Redis is a cache: whoever asks it waits no longer
+LOOK_EVERY_S = 0.5  # how often a router reads them
+SEEN_AFTER_S = LOOK_EVERY_S + 0.2  # so long after it was written every router has read one
+AWAY = (RedisError, OSError)
 
 
 class Heartbeats:
@@ -28,6 +34,12 @@ class Heartbeats:
             settings.redis_url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S, decode_responses=True
         )
         self._away = False
+        self._ready_since_s: float | None = None
+
+    @property
+    def seen_ready(self) -> bool:
+        """Whether every router that reads heartbeats has read a ready one of ours; true too where there is no Redis to read."""
+        return self._ready_since_s is not None and time.monotonic() - self._ready_since_s > SEEN_AFTER_S
 
     async def beat(self, say: Callable[[], Heartbeat]) -> None:
         """Write a heartbeat every second, until it is ready more often, for ever."""
@@ -36,21 +48,30 @@ class Heartbeats:
             try:
                 await self._redis.set(PREFIX + heartbeat.process, heartbeat.model_dump_json(), ex=EXPIRES_S)
                 self._notice(away=False)
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 self._notice(away=True, error=repr(error))
+            if heartbeat.ready and self._ready_since_s is None:
+                self._ready_since_s = time.monotonic()
             await asyncio.sleep(EVERY_S if heartbeat.ready else STARTING_EVERY_S)
 
-    async def read(self) -> dict[str, Heartbeat] | None:
-        """The newest heartbeat of each process; None where Redis is away."""
+    async def end(self, process: str) -> None:
+        """This process says no more: what it said last goes now, not in 5 s."""
         try:
-            keys = [key async for key in self._redis.scan_iter(match=PREFIX + "*", count=1000)]
-            values = await self._redis.mget(keys) if keys else []
-        except (RedisError, OSError) as error:
+            await self._redis.delete(PREFIX + process)
+        except AWAY as error:
+            self._notice(away=True, error=repr(error))
+
+    async def read(self) -> dict[str, Heartbeat] | None:
+        """The newest heartbeat of each process, within half a second; None where Redis is away."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                keys = [key async for key in self._redis.scan_iter(match=PREFIX + "*", count=1000)]
+                values = await self._redis.mget(keys) if keys else []
+        except AWAY as error:
             self._notice(away=True, error=repr(error))
             return None
         self._notice(away=False)
-        beats = [Heartbeat.model_validate_json(value) for value in values if value is not None]
-        return {each.process: each for each in beats}
+        return {each.process: each for each in _readable(values)}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -60,3 +81,21 @@ class Heartbeats:
         if away != self._away:
             telemetry.event("redis.away" if away else "redis.back", error=error)
         self._away = away
+
+
+def _readable(values: Iterable[str | None]) -> Iterable[Heartbeat]:
+    """The heartbeats among these; one of another version is as good as none."""
+    for value in values:
+        try:
+            if value is not None:
+                yield Heartbeat.model_validate_json(value)
+        except ValidationError:
+            continue
+
+
+def own_version() -> str:
+    """The version of this installation, for heartbeats; empty where it runs from a folder."""
+    try:
+        return version("trading-llm")
+    except PackageNotFoundError:
+        return ""

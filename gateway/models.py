@@ -1,4 +1,7 @@
-"""How every model is doing, as one may ask over HTTP: from `models.status`, the workers' heartbeats, and what was decided."""
+"""How every model is doing, as one may ask over HTTP: the router's word, from `models.status`; the workers' figures; its share.
+
+Only where no router has said anything yet do heartbeats speak for a model.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Models:
 
     def _status(self, name: str, beats: Mapping[str, Heartbeat] | None) -> ModelStatus:
         own = [beat for beat in (beats or {}).values() if beat.model == name]
-        told = self._told.get(name)
+        told = self._told.get(name) if name in self._running else None
         status = told if told is not None else self._by_heartbeats(name, own, beats is None)
         total = sum(self._answers.values())
         figures = {} if not own else _figures(own)

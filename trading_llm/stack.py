@@ -78,7 +78,7 @@ def _of_gateway() -> dict[str, Any] | None:
 def _show(found: dict[str, Any]) -> None:
     for title, columns in (
         ("processes", ("name", "pid", "state", "since", "restarts")),
-        ("models", ("name", "state", "reason", "queue", "in_flight", "p50_ms", "p99_ms", "share")),
+        ("models", ("name", "state", "since", "next_probe", "queue", "in_flight", "p50_ms", "p99_ms", "share", "reason")),
         ("topics", ("name", "lag", "oldest_s")),
     ):
         if found[title]:

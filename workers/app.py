@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from backbone import topics
 from backbone.control import Control
 from backbone.errors import Fatal
-from backbone.heartbeat import Heartbeats
+from backbone.heartbeat import Heartbeats, own_version
 from backbone.lane import Lane, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
 from backbone.result import Result
 from backbone.settings import Settings
-from deciders.routing import Fleet
+from deciders.fleet import Fleet
 from schemas.record import Record
-from schemas.status import Heartbeat
+from schemas.status import Heartbeat, WorkerState
 from schemas.topic import model_topic
 from workers.admission import Admission
 from workers.ask import Asker, undecidable
@@ -40,13 +41,15 @@ class Worker:
         self.failed = self._reader.failed
         self._under_way: dict[Lane, set[asyncio.Task[None]]] = {}
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
+        self._service_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._beating: asyncio.Task[None] | None = None
         self._started_ms, self._answered = now_ms(), 0
+        self._state = WorkerState.LOADING
 
     @property
     def ready(self) -> bool:
-        """Whether its engine is up and every partition assigned to it is being read."""
-        return self._reader.ready
+        """Whether its engine is up, every partition assigned to it is being read, and routers can know that."""
+        return self._reader.ready and self._heartbeats.seen_ready
 
     async def start(self) -> None:
         """Bring the engine up, read `control`, then join the group: nobody waits for an engine that is still loading."""
@@ -56,15 +59,18 @@ class Worker:
             await self._engine.start()
         except (CatalogueError, EngineDied) as error:
             raise Fatal(f"model {self._model}: {error}") from error
+        self._state = WorkerState.JOINING
         await self._control.start()
         await self._reader.start()
 
     async def stop(self) -> None:
         """Finish what is asked, within `drain_s`, leave the group so that others have the partitions at once, end."""
+        self._state = WorkerState.LEAVING
         await self._reader.stop(leave=True)
         await self._control.stop()
         if self._beating is not None:
             self._beating.cancel()
+            await self._heartbeats.end(self._process)
         await self._heartbeats.close()
         await self._engine.stop()
 
@@ -94,7 +100,16 @@ class Worker:
         result = await self._asker.decide(record)
         self._took_ms.append((time.monotonic() - began_s) * 1000)
         self._answered += 1
+        self._note_service(result)
         lane.finish(result)
+
+    def _note_service(self, result: Result) -> None:
+        """How long the engine takes for an answer: of what it had beyond what it computes at once, each took turns."""
+        decision = result.decision
+        if decision is None or decision.model is None or decision.timings_ms.answered is None:
+            return
+        turns = max(1.0, (self._admission.in_flight + 1) / self._engine.concurrency)
+        self._service_ms.append(decision.timings_ms.answered / turns)
 
     def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.get(lane, set()).discard(task)
@@ -115,17 +130,29 @@ class Worker:
         for task in self._under_way.pop(lane, set()):
             task.cancel()
 
+    @property
+    def _process(self) -> str:
+        return f"worker-{self._model}-{self._settings.ordinal}"
+
     def _heartbeat(self) -> Heartbeat:
-        took = sorted(self._took_ms)
+        took, service = sorted(self._took_ms), sorted(self._service_ms)
+        joined = self._state is WorkerState.JOINING and self._reader.ready
         return Heartbeat(
-            process=f"worker-{self._model}-{self._settings.ordinal}",
+            process=self._process,
             model=self._model,
+            version=own_version(),
+            state=WorkerState.READY if joined else self._state,
             at_ms=now_ms(),
             started_at_ms=self._started_ms,
-            ready=self.ready,
+            concurrency=self._engine.concurrency,
             queue=max(0, sum(map(len, self._under_way.values())) - self._admission.in_flight),
             in_flight=self._admission.in_flight,
             answered=self._answered,
-            p50_ms=took[len(took) // 2] if took else None,
-            p99_ms=took[int(len(took) * 0.99)] if took else None,
+            service_ms=_percentile(service, 0.5),
+            p50_ms=_percentile(took, 0.5),
+            p99_ms=_percentile(took, 0.99),
         )
+
+
+def _percentile(rising: Sequence[float], share: float) -> float | None:
+    return rising[int(len(rising) * share)] if rising else None

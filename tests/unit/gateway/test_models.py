@@ -16,7 +16,7 @@ CATALOGUE = ("deepseek", "phi3", "qwen")
 
 
 def beat(model: str, ordinal: int = 0, **more: object) -> Heartbeat:
-    own = {"process": f"worker-{model}-{ordinal}", "model": model, "at_ms": 2, "started_at_ms": 1, "ready": True}
+    own = {"process": f"worker-{model}-{ordinal}", "model": model, "at_ms": 2, "started_at_ms": 1, "state": "ready"}
     return Heartbeat.model_validate(own | more)
 
 
@@ -26,7 +26,7 @@ def states(models: Models, *beats: Heartbeat) -> dict[str, HealthState]:
 
 def test_a_model_without_a_heartbeat_is_down() -> None:
     models = Models(CATALOGUE, ("deepseek", "phi3"))
-    found = states(models, beat("phi3"), beat("deepseek", ready=False))
+    found = states(models, beat("phi3"), beat("deepseek", state="loading"))
     assert found == {"deepseek": HealthState.DOWN, "phi3": HealthState.HEALTHY, "qwen": HealthState.DOWN}
 
 
@@ -48,6 +48,22 @@ def test_what_the_router_says_of_a_model_goes_before_heartbeats() -> None:
     assert states(models, beat("phi3"))["phi3"] is HealthState.OPEN
     models.told(Record(Source("models.status", 0, 1), b"phi3", b"", (), 0))
     assert states(models, beat("phi3"))["phi3"] is HealthState.HEALTHY
+
+
+def test_the_routers_word_keeps_its_times_and_heartbeats_only_fill_the_figures() -> None:
+    models = Models(CATALOGUE, CATALOGUE)
+    said = {"state": "OPEN", "reason": "of 10 attempts in 30 s hung 9", "since": "2026-01-01T00:00:00.000Z"}
+    told = ModelStatus(name="phi3", next_probe="2026-01-01T00:00:05.000Z", **said)
+    models.told(Record(Source("models.status", 0, 0), b"phi3", told.model_dump_json().encode(), (), 0))
+    (found,) = (each for each in models.status({"a": beat("phi3", queue=3, p50_ms=7.0)}) if each.name == "phi3")
+    assert found == told.model_copy(update={"queue": 3, "in_flight": 0, "p50_ms": 7.0})
+
+
+def test_a_model_that_runs_no_more_is_down_whatever_was_once_said_of_it() -> None:
+    models = Models(CATALOGUE, ("deepseek",))
+    told = ModelStatus(name="phi3", state=HealthState.HEALTHY)
+    models.told(Record(Source("models.status", 0, 0), b"phi3", told.model_dump_json().encode(), (), 0))
+    assert states(models)["phi3"] is HealthState.DOWN
 
 
 def test_the_share_is_of_the_decisions_seen() -> None:
