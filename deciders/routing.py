@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
 
+from deciders.balance import Possible, pick
 from deciders.features import Features
+from deciders.fleet import Fleet
 from schemas.policy import Policy
 from schemas.question import Question, envelope_of
 from schemas.refusal import Rejected
 from schemas.route import Candidate, Route, Tag
 from schemas.size import CANDIDATES_MAX
 from schemas.status import HealthState
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The models that run, and how each is doing where that is known."""
-
-    running: tuple[str, ...]
-    states: Mapping[str, HealthState] = field(default_factory=dict)
-
-    def state(self, model: str) -> HealthState:
-        """How this model is doing: DOWN where it does not run, HEALTHY where nothing else was heard."""
-        return self.states.get(model, HealthState.HEALTHY) if model in self.running else HealthState.DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +40,30 @@ class _Choice:
     model: str
     rule: str
     reason: str
+    alternatives: tuple[str, ...] = ()
 
 
 def choose_model(
     question: Question, features: Features, policy: Policy, fleet: Fleet, catalogue: Collection[str]
 ) -> Chosen | NoModel:
-    """The model for this question: the one chosen if it runs, else the first of its fallback chain that does.
+    """The model for this question, from the one that is named, its rule's alternatives and its fallback chain: `pick` says how.
 
     `catalogue` holds every model's name. Raises Rejected where the bot prefers a model that is not in it.
     """
     choice = _choice(question, features, policy, catalogue)
-    chain = policy.chain(choice.model) if question.event.fallback else ()
-    model = next((name for name in (choice.model, *chain) if name in fleet.running), None)
-    reason = choice.reason + _detour(choice.model, model, question.event.fallback)
+    fallback = question.event.fallback
+    chain = policy.chain(choice.model) if fallback else ()
+    alternatives = choice.alternatives if fallback else ()
+    left_ms = None if fleet.now_ms is None else question.valid_until_ms - fleet.now_ms
+    possible = Possible(choice.model, alternatives, chain, fallback, left_ms, policy.balance.factor)
+    model, how = pick(possible, fleet)
+    reason = choice.reason + how
     route = Route(
         rule=choice.rule,
         policy=policy.digest,
         reason=reason,
         features=features.as_route(),
-        candidates=_candidates((choice.model, *chain), fleet),
+        candidates=_candidates((choice.model, *alternatives, *chain), fleet),
         propensity=1.0,
     )
     return NoModel(choice.model, reason, route) if model is None else Chosen(model, choice.model, route)
@@ -93,7 +88,7 @@ def _choice(question: Question, features: Features, policy: Policy, catalogue: C
     for rule in policy.rules:
         if all(features.holds(name) for name in rule.when):
             facts = " and ".join(rule.when)
-            return _Choice(rule.model, rule.name, f"{facts} → {rule.model}{_restriction(policy)}")
+            return _Choice(rule.model, rule.name, f"{facts} → {rule.model}{_restriction(policy)}", rule.alternatives)
     return _Choice(policy.default, "default", f"no rule holds → {policy.default}{_restriction(policy)}")
 
 
@@ -103,21 +98,20 @@ def _restriction(policy: Policy) -> str:
     return f"; rules and default are restricted to the models that run: {', '.join(policy.restricted)}"
 
 
-def _detour(chosen: str, model: str | None, fallback: bool) -> str:
-    if model == chosen:
-        return ""
-    if model is not None:
-        return f"; {chosen} does not run, so {model} of its fallback chain is asked"
-    if not fallback:
-        return f"; {chosen} does not run, and fallback is false"
-    return f"; neither {chosen} nor any model of its fallback chain runs"
-
-
 def _candidates(names: tuple[str, ...], fleet: Fleet) -> tuple[Candidate, ...]:
-    return _known_candidates(names[:CANDIDATES_MAX], tuple(fleet.state(name) for name in names[:CANDIDATES_MAX]))
+    found = []
+    for name in dict.fromkeys(names[:CANDIDATES_MAX]):
+        standing = fleet.of(name)
+        found.append(_candidate(name, standing.state, _rounded(standing.wait_ms)))
+    return tuple(found)
 
 
-@lru_cache(maxsize=256)
-def _known_candidates(names: tuple[str, ...], states: tuple[HealthState, ...]) -> tuple[Candidate, ...]:
+def _rounded(wait_ms: float | None) -> float | None:
+    """Two digits of it: it is an estimate, and few different ones need few candidates made."""
+    return None if wait_ms is None else float(f"{wait_ms:.1e}")
+
+
+@lru_cache(maxsize=4_096)
+def _candidate(name: str, state: HealthState, wait_ms: float | None) -> Candidate:
     # Remembered, because a fleet has few states and every context asks for them.
-    return tuple(Candidate(model=name, state=state) for name, state in zip(names, states, strict=True))
+    return Candidate(model=name, state=state, expected_wait_ms=wait_ms)

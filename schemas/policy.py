@@ -41,11 +41,18 @@ class Thresholds(_Table):
 
 
 class Rule(_Table):
-    """Where all of `when` hold, `model` is asked."""
+    """Where all of `when` hold, `model` is asked, or one of `alternatives` while that is much sooner or alone in time."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     when: Annotated[tuple[FeatureName, ...], Strict(False), Field(min_length=1, max_length=4)]
     model: ModelName
+    alternatives: Chain = ()
+
+
+class Balance(_Table):
+    """When another model takes a question: where the chosen one's expected wait is more than `factor` times its own."""
+
+    factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
 
 
 class Defaults(_Table):
@@ -87,6 +94,7 @@ class Policy(_Table):
     features: Thresholds = Thresholds()
     rules: Annotated[tuple[Rule, ...], Strict(False), Field(max_length=RULES_MAX)] = ()
     fallback: dict[ModelName, Chain] = {}
+    balance: Balance = Balance()
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     models: dict[ModelName, ModelPolicy] = {}

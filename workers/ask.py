@@ -16,8 +16,8 @@ from backbone.stops import reach
 from deciders import answer as answers
 from deciders.answer import BadAnswer, RawAnswer, read_answer
 from deciders.features import compute_features
+from deciders.fleet import Fleet
 from deciders.prompt import render
-from deciders.routing import Fleet
 from schemas.dead_letter import dead_letter_output
 from schemas.decision import Decision, FailedGeneration, failed_of
 from schemas.halt import TRADING_DISABLED, Halt, HaltMode

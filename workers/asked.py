@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from backbone.result import Result
 from deciders.answer import Answer, RawAnswer
+from deciders.fleet import Fleet
 from deciders.limits import Bounds, clamp
 from deciders.outcome import Moment, Said, answered, bad_output, expired, halted
 from deciders.prompt import Prompt
-from deciders.routing import Fleet, next_model
+from deciders.routing import next_model
 from schemas.decision import (
     Decision,
     FailedGeneration,

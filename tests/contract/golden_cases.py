@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from deciders.features import compute_features
+from deciders.fleet import Fleet
 from deciders.limits import Bounds, clamp
 from deciders.outcome import Moment, Said, answered, bad_output, expired, halted, no_model, rejected
-from deciders.routing import Chosen, Fleet, NoModel, choose_model
+from deciders.routing import Chosen, NoModel, choose_model
 from schemas.canonical import digest
 from schemas.context import read_context
 from schemas.dead_letter import dead_letter_output

@@ -10,7 +10,8 @@ from hypothesis.stateful import invariant
 
 from backbone.lane_state import Limits
 from deciders.features import Features
-from deciders.routing import Chosen, Fleet, NoModel, choose_model
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, NoModel, choose_model
 from router.dedupe import Dedupe
 from router.judge import World, judge, remember
 from schemas.headers import REASON, header_text

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deciders.features import Features, compute_features
-from deciders.routing import Chosen, Fleet, NoModel, choose_model, next_model
+from deciders.fleet import Fleet, Standing
+from deciders.routing import Chosen, NoModel, choose_model, next_model
 from schemas.policy import Policy
 from schemas.refusal import Rejected
 from schemas.route import Attempt, Candidate
@@ -95,7 +96,7 @@ def test_where_no_model_of_the_chain_runs_there_is_none() -> None:
 
 
 def test_candidates_carry_how_they_do() -> None:
-    made = chosen(Features(), Fleet(ALL.running, {"deepseek": HealthState.DEGRADED}))
+    made = chosen(Features(), Fleet(ALL.running, {"deepseek": Standing(HealthState.DEGRADED)}))
     assert made.route.candidates == (
         Candidate(model="deepseek", state=HealthState.DEGRADED),
         Candidate(model="qwen", state=HealthState.HEALTHY),

@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from deciders.features import compute_features
-from deciders.routing import Chosen, Fleet, choose_model
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, choose_model
 from examples.momentum_bot import MARKET_DATA, Bar, MomentumBot, bots, look, read_bars
 from schemas.canonical import rfc3339
 from schemas.context import read_event

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deciders.features import Features
-from deciders.routing import Chosen, Fleet, NoModel, choose_model
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, NoModel, choose_model
 from router.dedupe import Dedupe
 from router.judge import World, judge, remember
 from schemas.decision import Decision

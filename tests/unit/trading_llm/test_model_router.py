@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deciders.features import compute_features
-from deciders.routing import Chosen, Fleet, NoModel
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, NoModel
 from examples.custom_router import CustomRouter
 from router.model_router import ModelRouter, ModelType, Request
 from schemas.policy import Policy

@@ -12,7 +12,7 @@ import pytest
 
 from backbone.result import Result
 from backbone.settings import REPOSITORY, Settings
-from deciders.routing import Fleet
+from deciders.fleet import Fleet
 from schemas.context import read_context
 from schemas.decision import Decision, failed_of
 from schemas.halt import Halt, HaltMode
