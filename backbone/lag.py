@@ -1,90 +1,109 @@
-"""How far each lane topic is behind: records without an outcome yet, and how long the oldest of them has waited."""
+"""How far models and routers are behind, looked at from outside: what has no outcome yet, and who is there to give it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 
 from backbone import clients
-from backbone.errors import Fatal, Transient
+from backbone.errors import Transient
 from backbone.progress import Mark
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
-from backbone.topics import Planned, plan
-from schemas.topic import is_replay
+from backbone.topics import Planned
 
 LOOK_S_MAX = 5.0
+FIRST_BYTES_MAX = 64 << 10  # of a partition only its oldest open record is looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """One topic. `lag` counts offsets, transaction markers included: an idle lane commits past them within seconds."""
+    """One topic. `lag` counts offsets, transaction markers included: an idle lane commits past them within seconds.
+
+    `oldest_s` is the age of the oldest record without an outcome, None where there is none; `members` read the topic.
+    """
 
     name: str
     lag: int
     oldest_s: float | None
+    members: int = 0
 
 
-async def lags(settings: Settings, now_ms: int) -> list[Lag]:
-    """Every live topic that is read in lanes. Raises Fatal where the broker is away."""
-    planned = [each for each in plan(settings.catalogue_names) if each.group and not is_replay(each.name)]
-    look = _Look(clients.reader(settings, auto_offset_reset="earliest"), now_ms)
-    try:
-        async with asyncio.timeout(LOOK_S_MAX):
-            await look.consumer.start()
-            groups = await clients.bare_client(settings)
-            try:
-                return [await _lag(look, groups, each) for each in planned]
-            finally:
-                await groups.close()
-    except (clients.KafkaError, Transient, TimeoutError) as error:
-        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
-    finally:
-        await clients.stop(look.consumer)
+class LagReader:
+    """Clients that look at these topics again and again; outside any group, changing nothing."""
 
+    def __init__(self, settings: Settings, planned: Sequence[Planned]) -> None:
+        self._settings, self._planned = settings, [each for each in planned if each.group]
+        more = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": FIRST_BYTES_MAX}
+        self._consumer = clients.reader(settings, **more)
+        self._groups: clients.AIOKafkaClient | None = None
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    consumer: clients.AIOKafkaConsumer
-    now_ms: int
+    async def start(self) -> None:
+        """Connect. Raises Transient where the broker is away."""
+        try:
+            async with asyncio.timeout(LOOK_S_MAX):
+                await self._consumer.start()
+                self._groups = await clients.bare_client(self._settings)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise Transient(f"broker at {self._settings.kafka_bootstrap}: {error!r}") from error
 
+    async def stop(self) -> None:
+        """Disconnect."""
+        await clients.stop(self._consumer)
+        if self._groups is not None:
+            await self._groups.close()
 
-async def _lag(look: _Look, groups: clients.AIOKafkaClient, planned: Planned) -> Lag:
-    places = [clients.TopicPartition(planned.name, p) for p in range(planned.partitions)]
-    ends = await look.consumer.end_offsets(places)
-    behind: dict[clients.TopicPartition, int] = {}
-    lag = 0
-    for place in places:
-        mark = await _mark(groups, str(planned.group), place)
-        open_offsets = ends[place] - mark.offset - sum(offset < ends[place] for offset in mark.ahead)
-        if open_offsets > 0:
-            behind[place] = mark.offset
-            lag += open_offsets
-    return Lag(planned.name, lag, await _oldest_s(look, behind))
+    async def look(self, now_ms: int) -> list[Lag]:
+        """Every topic, within 5 s. Raises Transient where an answer does not come."""
+        try:
+            async with asyncio.timeout(LOOK_S_MAX):
+                return [await self._lag(each, now_ms) for each in self._planned]
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise Transient(f"broker at {self._settings.kafka_bootstrap}: {error!r}") from error
 
+    async def _lag(self, planned: Planned, now_ms: int) -> Lag:
+        places = [clients.TopicPartition(planned.name, p) for p in range(planned.partitions)]
+        ends = await self._consumer.end_offsets(places)
+        behind: dict[clients.TopicPartition, int] = {}
+        lag = 0
+        for place in places:
+            mark = await self._mark(str(planned.group), place)
+            open_offsets = ends[place] - mark.offset - sum(offset < ends[place] for offset in mark.ahead)
+            if open_offsets > 0:
+                behind[place] = mark.offset
+                lag += open_offsets
+        return Lag(planned.name, lag, await self._oldest_s(behind, now_ms), await self._members(str(planned.group)))
 
-async def _mark(groups: clients.AIOKafkaClient, group: str, place: clients.TopicPartition) -> Mark:
-    offset, metadata = await committed(groups, group, place.topic, place.partition)
-    return Mark(0) if offset == NO_OFFSET else Mark.parse(offset, metadata)
+    async def _mark(self, group: str, place: clients.TopicPartition) -> Mark:
+        offset, metadata = await committed(self._groups, group, place.topic, place.partition)
+        return Mark(0) if offset == NO_OFFSET else Mark.parse(offset, metadata)
 
+    async def _oldest_s(self, behind: dict[clients.TopicPartition, int], now_ms: int) -> float | None:
+        """The age of the oldest first unfinished record; None where what is behind holds no record, only markers."""
+        if not behind:
+            return None
+        self._consumer.assign(list(behind))
+        for place, offset in behind.items():
+            self._consumer.seek(place, offset)
+        ages = [await self._age_s(place, now_ms) for place in behind]
+        self._consumer.unsubscribe()
+        return max((age for age in ages if age is not None), default=None)
 
-async def _oldest_s(look: _Look, behind: dict[clients.TopicPartition, int]) -> float | None:
-    """The age of the oldest first unfinished record; None where what is behind holds no record, only markers."""
-    if not behind:
-        return None
-    look.consumer.assign(list(behind))
-    for place, offset in behind.items():
-        look.consumer.seek(place, offset)
-    ages = [await _age_s(look, place) for place in behind]
-    return max((age for age in ages if age is not None), default=None)
+    async def _age_s(self, place: clients.TopicPartition, now_ms: int) -> float | None:
+        read = await self._consumer.getmany(place, timeout_ms=100, max_records=1)
+        return next(((max(0, now_ms - record.timestamp) / 1000) for record in read.get(place, ())), None)
 
-
-async def _age_s(look: _Look, place: clients.TopicPartition) -> float | None:
-    read = await look.consumer.getmany(place, timeout_ms=100, max_records=1)
-    return next(((max(0, look.now_ms - record.timestamp) / 1000) for record in read.get(place, ())), None)
-
-
-def as_json(found: Sequence[Lag]) -> list[dict[str, object]]:
-    """The `topics` of `GET /status` and of `status --json`."""
-    return [{"name": each.name, "lag": each.lag, "oldest_s": each.oldest_s} for each in found]
+    async def _members(self, group: str) -> int:
+        assert self._groups is not None, "not started"
+        node = await self._groups.coordinator_lookup(CoordinationType.GROUP, group)
+        answer: Any = await self._groups.send(node, DescribeGroupsRequest([group]), group=ConnectionGroup.COORDINATION)
+        error, _, _, _, _, members, *_ = answer.groups[0]
+        if error:
+            raise for_code(error)(group)
+        return len(members)

@@ -8,6 +8,7 @@ from pathlib import Path
 from backbone import telemetry, topics
 from backbone.heartbeat import Heartbeats
 from backbone.settings import Settings
+from backbone.tail import Tail
 from gateway import metrics
 from gateway.asking import Asking
 from gateway.models import Models
@@ -15,7 +16,6 @@ from gateway.outcome import outcome_of
 from gateway.pending import Pending
 from gateway.publisher import Publisher
 from gateway.seen import Seen
-from gateway.tail import Tail
 from schemas.record import Record
 from schemas.topic import DEAD_LETTERS, DECISIONS, MODELS_STATUS
 

@@ -16,9 +16,9 @@ from backbone.reader import Reader
 from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
-from deciders.routing import Fleet
 from router.choice import load_choice
 from router.dedupe import Dedupe
+from router.fleet import FleetView
 from router.judge import World, judge, remember
 from schemas.dead_letter import dead_letter_output
 from schemas.halt import TRADING_DISABLED, Halt
@@ -40,7 +40,7 @@ class Router:
         self._settings, self._catalogue = settings, catalogue
         self._control = Control(settings, self._fail)
         self._choose = load_choice(settings.router, catalogue)
-        self._fleet = Fleet(running=settings.models)
+        self._fleet = FleetView(settings, self._fail)
         self._dedupe: dict[int, Dedupe] = {}
         self._reader = Reader(settings, "router", CONTEXTS, self)
         self.failed = self._reader.failed
@@ -51,14 +51,16 @@ class Router:
         return self._reader.ready
 
     async def start(self) -> None:
-        """Check the topics, read `control`, join the group."""
+        """Check the topics, read `control`, see how the models do, join the group."""
         await topics.check(self._settings, self._catalogue)
         await self._control.start()
+        await self._fleet.start()
         await self._reader.start()
 
     async def stop(self) -> None:
         """Give the lanes back; the static member stays in the group, so that a restart moves nothing."""
         await self._reader.stop(leave=False)
+        await self._fleet.stop()
         await self._control.stop()
 
     def _fail(self, error: BaseException) -> None:
@@ -75,6 +77,7 @@ class Router:
             await self._read_back(lane.place, dedupe, dedupe.covered, mark.offset)
         else:
             self._dedupe[partition] = await self._rebuilt(lane.place, mark.offset)
+        self._fleet.claimed(lane)
 
     def _new_dedupe(self) -> Dedupe:
         return Dedupe(self._settings.dedupe_window + self._settings.lane_records_max)
@@ -114,6 +117,7 @@ class Router:
             self._count_misplaced(record)
             result = judge(record, dedupe, world, now_ms())
             reach("decide.after_answer")
+            self._fleet.sent(result)
             lane.finish(result)
             if time.monotonic() > slice_ends_s:
                 await asyncio.sleep(0)
@@ -135,12 +139,13 @@ class Router:
 
     def dropped(self, lane: Lane) -> None:
         """Nothing is under way."""
+        self._fleet.dropped(lane)
 
     def _world(self) -> World:
         policy = self._control.policy()
         if policy is None:
             raise Fatal("no policy is in force any more on topic control: run `trading-llm topics apply`")
-        return World(policy, self._fleet, self._choose, self._halt_for)
+        return World(policy, self._fleet.now(), self._choose, self._halt_for)
 
     def _halt_for(self, question: Question) -> Halt | None:
         if not self._settings.enable_llm_trading:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from backbone.result import Result
 from deciders.features import Features, compute_features
+from deciders.fleet import Fleet
 from deciders.outcome import Moment, expired, halted, no_model, rejected
-from deciders.routing import Chosen, Fleet, NoModel
+from deciders.routing import Chosen, NoModel
 from router.dedupe import Dedupe, Name, Seen
 from schemas.canonical import digest
 from schemas.context import ContextEvent, read_context

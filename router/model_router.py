@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from deciders.features import Features
-from deciders.routing import Chosen, Fleet, NoModel, choose_model
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, NoModel, choose_model
 from schemas.policy import Policy
 from schemas.question import Question
 

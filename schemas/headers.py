@@ -26,6 +26,7 @@ SCHEMA: Final = "schema"
 JSON_CONTENT: Final = b"application/json"
 CONTEXT_SCHEMA: Final = b"context/1"
 DECISION_SCHEMA: Final = b"decision/1"
+MODEL_STATUS_SCHEMA: Final = b"model-status/1"
 
 _OURS: Final = (SRC, CONTEXT_ID, ROUTE, FAILED, REASON, DETAIL, TRUNCATED, LENGTH, SHA256, CONTENT_TYPE, SCHEMA)
 RESERVED: Final = frozenset((*_OURS, RUN_ID, ORIGIN, REDRIVE_OF, TRACEPARENT))

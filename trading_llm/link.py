@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backbone.settings import Settings
+from backbone.tail import Tail
 from gateway.asking import Asking, NotYet
 from gateway.intake import Asked
 from gateway.outcome import Answered, Outcome, outcome_of
 from gateway.pending import Pending
 from gateway.publisher import Publisher
 from gateway.seen import Seen
-from gateway.tail import Tail
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import DEAD_LETTERS, DECISIONS

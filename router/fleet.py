@@ -1,0 +1,181 @@
+"""The router's own view of the models: reads heartbeats, outcomes and what Kafka shows, and keeps each model's standing true.
+
+What follows from it is decided in `deciders/health.py`. Redis may be away or wiped: then Kafka alone is believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from backbone import telemetry
+from backbone.errors import Fatal, Transient
+from backbone.heartbeat import LOOK_EVERY_S, Heartbeats
+from backbone.lag import Lag, LagReader
+from backbone.lane import Lane, now_ms
+from backbone.result import Result
+from backbone.settings import Settings
+from backbone.tail import Tail
+from backbone.topics import plan
+from deciders.fleet import Fleet, Standing
+from deciders.health import Health, Look
+from deciders.outcomes import outcomes_of
+from router.bulletin import Bulletin
+from router.waiting import Waiting
+from schemas.headers import SRC, header_text
+from schemas.record import Record
+from schemas.status import Heartbeat, WorkerState
+from schemas.topic import CONTEXTS, DECISIONS, model_topic
+
+KAFKA_EVERY_S = 3.0  # a look asks some 40 things of the broker
+ABSENCE = {
+    WorkerState.LOADING: "its worker is still loading",
+    WorkerState.JOINING: "its worker has not taken its lanes yet",
+    WorkerState.LEAVING: "its worker is leaving",
+    WorkerState.READY: "no worker's new heartbeat",
+}
+
+
+class FleetView:
+    """One router's view. Everything on it runs in the event loop of its router; `fail` ends the process."""
+
+    def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
+        self._running, self._fail = settings.models, fail
+        self._health = {name: Health(name, now_ms()) for name in settings.models}
+        self._waiting = {name: Waiting() for name in settings.models}
+        self._standings = {name: Standing() for name in settings.models}
+        self._by_topic = {model_topic(name): name for name in settings.models}
+        self._beaten: dict[str, int] = {}  # when each process's newest heartbeat was written, by its own clock
+        self._heartbeats = Heartbeats(settings)
+        self._decisions = Tail(settings, (DECISIONS,), self._decided)
+        self._lags = LagReader(settings, [each for each in plan(settings.models) if each.name in self._by_topic])
+        self._bulletin = Bulletin(settings)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Look once at the heartbeats, then again and again at everything. Raises Fatal where Kafka is away."""
+        await self._decisions.start()
+        await self._bulletin.start()
+        try:
+            await self._lags.start()
+        except Transient as error:
+            raise Fatal(str(error)) from error
+        await self._read_heartbeats()
+        loops = (self._follow_heartbeats(), self._follow_kafka(), self._decisions.ended(), self._bulletin.ended())
+        for loop in loops:
+            task = asyncio.create_task(loop)
+            task.add_done_callback(self._ended)
+            self._tasks.add(task)
+
+    async def stop(self) -> None:
+        """Look no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bulletin.stop()
+        await self._decisions.stop()
+        await self._lags.stop()
+        await self._heartbeats.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    # -- for its router -----------------------------------------------------------------------------------------------
+
+    def now(self) -> Fleet:
+        """The fleet for choices at this moment; what is sent meanwhile shows in it."""
+        return Fleet(self._running, self._standings, now_ms())
+
+    def sent(self, result: Result) -> None:
+        """Count a question that goes to a model, if this result is one."""
+        model = self._by_topic.get(result.outputs[0].topic)
+        if model is None:
+            return
+        waiting, standing = self._waiting[model], self._standings[model]
+        waiting.sent()
+        standing.waiting = waiting.questions
+        if standing.probes_left:
+            self._health[model].sent(str(result.record.source), now_ms())
+            self._show(model)
+
+    def claimed(self, lane: Lane) -> None:
+        """A lane is ours; with the first one of `contexts` comes the right to say how models do."""
+        if lane.place.topic == CONTEXTS and lane.place.partition == 0:
+            self._bulletin.hold(lane)
+
+    def dropped(self, lane: Lane) -> None:
+        """A lane is lost or given back."""
+        self._bulletin.let_go(lane)
+
+    # -- what it sees -------------------------------------------------------------------------------------------------
+
+    async def _follow_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await self._read_heartbeats()
+
+    async def _read_heartbeats(self) -> None:
+        beats = await self._heartbeats.read()
+        for name in self._running:
+            if beats is None:
+                self._health[name].no_beats(now_ms())
+            else:
+                self._take_beats(name, [beat for beat in beats.values() if beat.model == name])
+            self._show(name)
+        self._beaten = self._beaten if beats is None else {each.process: each.at_ms for each in beats.values()}
+
+    def _take_beats(self, name: str, beats: list[Heartbeat]) -> None:
+        """By the change of what a process says, not by its clock: that may be another machine's."""
+        new = [beat for beat in beats if beat.at_ms != self._beaten.get(beat.process)]
+        ready = [beat for beat in beats if beat.ready]
+        if any(beat.ready for beat in new):
+            self._waiting[name].beats(ready)
+        absence = ABSENCE[beats[0].state] if beats else "no worker's heartbeat"
+        self._health[name].beats(any(beat.ready for beat in new), absence, self._waiting[name].service_ms, now_ms())
+
+    async def _follow_kafka(self) -> None:
+        while True:
+            try:
+                self._look(await self._lags.look(now_ms()))
+            except Transient as error:  # what Kafka does not show now says nothing of any model
+                telemetry.event("fleet.kafka_unread", error=error)
+            await asyncio.sleep(KAFKA_EVERY_S)
+
+    def _look(self, lags: list[Lag]) -> None:
+        for lag in lags:
+            name = self._by_topic[lag.name]
+            unfinished = 0 if lag.oldest_s is None else lag.lag  # else there are only markers
+            self._waiting[name].looked(unfinished)
+            oldest_ms = None if lag.oldest_s is None else lag.oldest_s * 1000
+            self._health[name].look(Look(lag.members, unfinished, oldest_ms), now_ms())
+            self._show(name)
+
+    def _decided(self, record: Record) -> None:
+        try:
+            outcomes = outcomes_of(record.value)
+        except ValueError as error:
+            telemetry.event("decision.unreadable", at=record.source, error=error)
+            return
+        for outcome in outcomes:
+            if outcome.model in self._health:
+                self._waiting[outcome.model].ended()
+                self._health[outcome.model].ended(outcome, now_ms())
+                self._show(outcome.model)
+        self._take_back_probes(record, self._health)
+
+    def _take_back_probes(self, record: Record, healths: Mapping[str, Health]) -> None:
+        tried = [health for health in healths.values() if health.probes.out]
+        if tried and (src := header_text(record.headers, SRC)) is not None:
+            for health in tried:
+                health.back(src)
+                self._show(health.model)
+
+    def _show(self, name: str) -> None:
+        health, waiting, standing = self._health[name], self._waiting[name], self._standings[name]
+        standing.state, standing.reason, standing.probes_left = health.state, health.reason, health.probes_left
+        standing.waiting, standing.concurrency = waiting.questions, waiting.concurrency
+        standing.service_ms = waiting.service_ms
+        for change in health.changes:
+            self._bulletin.changed(change)
+        health.changes.clear()

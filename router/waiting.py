@@ -1,0 +1,46 @@
+"""How many questions wait at one model: what its workers and Kafka last said, and what was sent and answered since. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.status import Heartbeat
+
+
+class Waiting:
+    """Two counts, each the newest that was said and what happened since: by the workers, who know only what they have read, and
+    by Kafka, whose count is older and holds all. The larger one is believed.
+    """
+
+    def __init__(self) -> None:
+        self._said, self._sent = 0, 0
+        self._unfinished, self._left = 0, 0
+        self.concurrency = 1
+        self.service_ms: float | None = None
+
+    @property
+    def questions(self) -> int:
+        """How many have no answer yet."""
+        return max(self._said + self._sent, self._unfinished + self._left, 0)
+
+    def beats(self, beats: Sequence[Heartbeat]) -> None:
+        """Its workers' newest heartbeats; nothing changes where there is none."""
+        if not beats:
+            return
+        self._said, self._sent = sum(beat.queue + beat.in_flight for beat in beats), 0
+        self.concurrency = sum(beat.concurrency for beat in beats)
+        known = [beat.service_ms for beat in beats if beat.service_ms is not None]
+        self.service_ms = sum(known) / len(known) if known else None
+
+    def looked(self, unfinished: int) -> None:
+        """Kafka holds so many without an outcome."""
+        self._unfinished, self._left = unfinished, 0
+
+    def sent(self) -> None:
+        """This router sent one more."""
+        self._sent += 1
+        self._left += 1
+
+    def ended(self) -> None:
+        """One more has come to an end."""
+        self._left -= 1
