@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from deciders.fleet import Fleet, Standing
 
@@ -12,8 +11,7 @@ from deciders.fleet import Fleet, Standing
 WAIT_MS_MIN: Final = 50.0
 
 
-@dataclass(frozen=True, slots=True)
-class Possible:
+class Possible(NamedTuple):  # made for every context, in a third of a frozen dataclass's time
     """The model that was named, who else may take the question, and by when (ms from now; None: nobody knows)."""
 
     model: str
@@ -33,12 +31,11 @@ def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
     chosen = fleet.of(possible.model)
     if not chosen.can_be_asked:
         return _replaced(possible, fleet)
-    wait_ms = chosen.wait_ms
-    if not wait_ms:
+    if chosen.service_ms is None:
         return possible.model, ""
-    if possible.left_ms is not None and _is_late(chosen, possible.left_ms):
+    if possible.left_ms is not None and _answer_ms(chosen) > possible.left_ms:
         return _sooner(possible, fleet, possible.left_ms)
-    return _less_crowded(possible, fleet, wait_ms)
+    return _less_crowded(possible, fleet) if possible.alternatives else (possible.model, "")
 
 
 def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
@@ -60,13 +57,14 @@ def _sooner(possible: Possible, fleet: Fleet, left_ms: float) -> tuple[str, str]
     late = f"; {possible.model} would answer in {_answer_ms(fleet.of(possible.model)):.0f} ms, and {left_ms:.0f} ms are left"
     for name in others:
         other = fleet.of(name)
-        if name != possible.model and other.can_be_asked and not _is_late(other, left_ms):
+        if name != possible.model and other.can_be_asked and _answer_ms(other) <= left_ms:
             known = "" if other.service_ms is None else f" ({_answer_ms(other):.0f} ms)"
             return name, f"{late}, so {name}{known} is asked"
     return possible.model, f"{late}, but no other would be in time"
 
 
-def _less_crowded(possible: Possible, fleet: Fleet, wait_ms: float) -> tuple[str, str]:
+def _less_crowded(possible: Possible, fleet: Fleet) -> tuple[str, str]:
+    wait_ms = fleet.of(possible.model).wait_ms or 0.0
     best, best_ms = possible.model, wait_ms / possible.factor
     for name in possible.alternatives:
         other_ms = fleet.of(name).wait_ms
@@ -82,10 +80,7 @@ def _out(name: str, fleet: Fleet) -> str:
     return fleet.of(name).out if name in fleet.running else "does not run"
 
 
-def _is_late(standing: Standing, left_ms: float) -> bool:
-    return _answer_ms(standing) > left_ms
-
-
 def _answer_ms(standing: Standing) -> float:
     """When an answer would be there; 0 where nobody knows."""
-    return (standing.wait_ms or 0.0) + (standing.service_ms or 0.0)
+    service_ms = standing.service_ms
+    return 0.0 if service_ms is None else (standing.waiting / standing.concurrency + 1) * service_ms

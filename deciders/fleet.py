@@ -8,8 +8,6 @@ from typing import Final
 
 from schemas.status import HealthState
 
-ALWAYS_ASKED: Final = frozenset((HealthState.HEALTHY, HealthState.DEGRADED))
-
 
 @dataclass(slots=True)
 class Standing:
@@ -29,7 +27,10 @@ class Standing:
     @property
     def can_be_asked(self) -> bool:
         """Whether one question more may go to it."""
-        return self.state in ALWAYS_ASKED or (self.state is HealthState.PROBING and self.probes_left > 0)
+        state = self.state
+        if state is HealthState.HEALTHY or state is HealthState.DEGRADED:
+            return True
+        return state is HealthState.PROBING and self.probes_left > 0
 
     @property
     def wait_ms(self) -> float | None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from deciders.balance import Possible, pick
 from deciders.features import Features
-from deciders.fleet import Fleet
+from deciders.fleet import Fleet, Standing
 from schemas.policy import Policy
 from schemas.question import Question, envelope_of
 from schemas.refusal import Rejected
@@ -99,19 +99,16 @@ def _restriction(policy: Policy) -> str:
 
 
 def _candidates(names: tuple[str, ...], fleet: Fleet) -> tuple[Candidate, ...]:
-    found = []
-    for name in dict.fromkeys(names[:CANDIDATES_MAX]):
-        standing = fleet.of(name)
-        found.append(_candidate(name, standing.state, _rounded(standing.wait_ms)))
-    return tuple(found)
+    return tuple([_candidate(name, *_seen(fleet.of(name))) for name in dict.fromkeys(names[:CANDIDATES_MAX])])
 
 
-def _rounded(wait_ms: float | None) -> float | None:
-    """Two digits of it: it is an estimate, and few different ones need few candidates made."""
-    return None if wait_ms is None else float(f"{wait_ms:.1e}")
+def _seen(standing: Standing) -> tuple[HealthState, int | None]:
+    """Its state and expected wait, to the ten milliseconds: an estimate, and few different ones need few candidates made."""
+    wait_ms = standing.wait_ms
+    return standing.state, None if wait_ms is None else round(wait_ms / 10) * 10
 
 
-@lru_cache(maxsize=4_096)
-def _candidate(name: str, state: HealthState, wait_ms: float | None) -> Candidate:
+@lru_cache(maxsize=8_192)
+def _candidate(name: str, state: HealthState, wait_ms: int | None) -> Candidate:
     # Remembered, because a fleet has few states and every context asks for them.
     return Candidate(model=name, state=state, expected_wait_ms=wait_ms)
