@@ -1,0 +1,224 @@
+"""The router's fleet on real Kafka and Redis: who is out is not asked, everybody can see why, and nothing is said twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backbone.scan import Scan, scanning
+from backbone.settings import Settings
+from backbone.topics import plan
+from schemas.decision import Decision
+from schemas.headers import SRC, header_text
+from schemas.source import Source
+from schemas.status import ModelStatus
+from schemas.topic import DECISIONS, MODELS_STATUS
+from tests.support import feed
+from tests.support.kafka import Broker
+from tests.support.processes import Running
+from tests.support.redis import RedisServer
+from tests.support.stack import Pipeline
+from tests.support.watch import Watch, watching
+
+pytestmark = pytest.mark.broker
+
+MODELS = ("deepseek", "phi3")  # phi3's chain ends at deepseek, the default, whose chain holds phi3
+EVENT = re.compile(r" model\.(healthy|degraded|opened|probing|down) model=(\w+) ")
+STATES = {"healthy": "HEALTHY", "degraded": "DEGRADED", "opened": "OPEN", "probing": "PROBING", "down": "DOWN"}
+
+
+@pytest.fixture
+def stack(fresh_topics: Broker, fresh_redis: RedisServer, tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(fresh_topics, fresh_redis, tmp_path, models=MODELS)
+    yield made
+    made.close()
+
+
+class Board:
+    """What is said on `models.status` from now on."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self.said: list[ModelStatus] = []
+
+    @property
+    def states(self) -> list[tuple[str, str]]:
+        return [(each.name, each.state.value) for each in self.said]
+
+    def of(self, model: str) -> ModelStatus | None:
+        return next((each for each in reversed(self.said) if each.name == model), None)
+
+    async def read(self) -> None:
+        self.said += [ModelStatus.model_validate_json(record.value) for record in await self._scan.read()]
+
+    async def until(self, model: str, state: str, s_max: float = 30.0) -> ModelStatus:
+        """What is said of this model once it is in this state."""
+        async with asyncio.timeout(s_max):
+            while (found := self.of(model)) is None or found.state != state:
+                await self.read()
+        return found
+
+
+@asynccontextmanager
+async def boarding(bootstrap: str) -> AsyncIterator[Board]:
+    """A board for as long as the block lasts; what was said before is passed over."""
+    planned = [each for each in plan(MODELS) if each.name == MODELS_STATUS]
+    async with scanning(Settings(kafka_bootstrap=bootstrap), planned) as scan:
+        board = Board(scan)
+        async for _ in scan.read_to(await scan.stable_ends()):
+            pass
+        yield board
+
+
+def script(**fields: object) -> dict[str, str]:
+    return {"TRADING_LLM_SCRIPT": json.dumps(fields)}
+
+
+def asking(label: str, count: int, **fields: object) -> list[feed.Body]:
+    """So many contexts for phi3, each of a symbol of its own."""
+    own = {"bot_id": "b", "model_preference": "phi3", "context": {"price": 100, "volume": 5}}
+    return [own | {"symbol": f"{label}{n}/USD", "context_id": f"{label}-{n}"} | fields for n in range(count)]
+
+
+async def decided(watch: Watch, contexts: Sequence[feed.Body], s_max: float = 60.0) -> list[Decision]:
+    """The decisions on these contexts, sent now, in their order."""
+    sources = await feed.send(watch.settings.kafka_bootstrap, contexts)
+    await watch.until_answered(sources, s_max)
+    found: dict[Source, Decision] = {}
+    for record in watch.of(DECISIONS):
+        found[Source.parse(header_text(record.headers, SRC) or "")] = Decision.from_bytes(record.value)
+    return [found[source] for source in sources]
+
+
+def asked(decisions: Sequence[Decision]) -> set[str]:
+    """Who answered, or why nobody did."""
+    return {each.status.value if each.model is None else each.model.name for each in decisions}
+
+
+def events(*routers: Running) -> list[tuple[str, str]]:
+    """The model and its new state of each event line, in order."""
+    return [(model, STATES[word]) for router in routers for word, model in EVENT.findall(router.said())]
+
+
+async def agreed(board: Board, router: Running) -> list[tuple[str, str]]:
+    """What is said on the topic, once the lines of the log say the same; a line follows its record."""
+    async with asyncio.timeout(10):
+        while board.states != events(router):
+            await board.read()
+    return board.states
+
+
+async def test_a_dead_model_is_down_its_chain_is_asked_and_without_a_chain_nobody(
+    stack: Pipeline, fresh_topics: Broker
+) -> None:
+    async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
+        router, phi3, deepseek = stack.router(), stack.worker("phi3"), stack.worker("deepseek")
+        gateway = stack.gateway()
+        for process in stack.started:
+            process.wait_ready()
+        assert asked(await decided(watch, asking("well", 10))) == {"phi3"}
+        await board.until("phi3", "HEALTHY")
+        phi3.kill()
+        said = await board.until("phi3", "DOWN")
+        assert said.reason.startswith("no worker's") and said.since is not None
+        health = await asyncio.to_thread(httpx.get, f"{gateway.url}/models/phi3/health", timeout=10)
+        assert (health.status_code, health.json()["reason"], health.json()["since"]) == (503, said.reason, said.since)
+        instead = await decided(watch, asking("dead", 10))
+        assert asked(instead) == {"deepseek"}
+        assert {each.route.candidates[0].state.value for each in instead} == {"DOWN"}
+        assert all(f"phi3 is DOWN ({said.reason}), so deepseek" in each.route.reason for each in instead)
+        assert asked(await decided(watch, asking("alone", 3, fallback=False))) == {"ABSTAINED_NO_MODEL"}
+        deepseek.kill()
+        await board.until("deepseek", "DOWN")
+        nobody = await decided(watch, asking("nobody", 10))
+        assert asked(nobody) == {"ABSTAINED_NO_MODEL"}
+        assert "deepseek is DOWN" in nobody[0].route.reason
+        stack.worker("phi3").wait_ready()
+        assert asked(await decided(watch, asking("back", 10))) == {"phi3"}
+        await board.until("phi3", "HEALTHY")
+        said_of_phi3 = [state for model, state in await agreed(board, router) if model == "phi3"]
+        assert said_of_phi3 == ["HEALTHY", "DOWN", "HEALTHY"]
+        verdict = await watch.settled(20)
+        assert verdict.holds, str(verdict)
+
+
+async def test_a_slow_model_is_taken_out_and_comes_back_by_probes(stack: Pipeline, fresh_topics: Broker) -> None:
+    async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
+        router = stack.router()
+        for process in (router, stack.worker("phi3", env=script(delay_ms=3_000)), stack.worker("deepseek")):
+            process.wait_ready()
+        assert asked(await decided(watch, asking("late", 8, ttl_ms=2_400))) == {"EXPIRED"}
+        said = await board.until("phi3", "OPEN")
+        assert said.next_probe is not None and "late" in said.reason
+        assert asked(await decided(watch, asking("open", 10))) == {"deepseek"}
+        await board.until("phi3", "PROBING")
+        tried = await decided(watch, asking("probe", 20))
+        probes = [each for each in tried if asked([each]) == {"phi3"}]
+        assert len(probes) == 2, "more than its probes"
+        assert {each.route.candidates[0].state.value for each in probes} == {"PROBING"}
+        assert "PROBING, and its probes are out" in next(each for each in tried if each not in probes).route.reason
+        assert asked(await decided(watch, asking("third", 1))) == {"phi3"}
+        await board.until("phi3", "HEALTHY")
+        said_of_phi3 = [state for model, state in await agreed(board, router) if model == "phi3"]
+        assert said_of_phi3 == ["HEALTHY", "OPEN", "PROBING", "HEALTHY"]
+        hurried = await decided(watch, asking("hurried", 5, ttl_ms=2_000))
+        assert asked(hurried) == {"deepseek"}
+        assert re.search(r"phi3 would answer in \d+ ms, and \d+ ms are left, so deepseek", hurried[0].route.reason)
+
+
+async def test_what_is_no_models_fault_is_held_against_none(stack: Pipeline, fresh_topics: Broker) -> None:
+    async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
+        for process in (stack.router(), stack.worker("phi3", env=script(faults={"nan": "NAN"})), stack.worker("deepseek")):
+            process.wait_ready()
+        assert asked(await decided(watch, asking("rejected", 20, colour="red"))) == {"REJECTED"}
+        assert asked(await decided(watch, asking("over", 20, ttl_ms=1))) == {"EXPIRED"}
+        assert asked(await decided(watch, asking("NAN", 20))) == {"deepseek"}
+        assert asked(await decided(watch, asking("well", 20))) == {"phi3"}
+        await board.read()
+        assert {state for _, state in board.states} <= {"HEALTHY", "DEGRADED"}
+
+
+async def test_without_redis_contexts_are_decided_and_no_model_is_down(
+    stack: Pipeline, fresh_topics: Broker, fresh_redis: RedisServer
+) -> None:
+    async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
+        router = stack.router()
+        for process in (router, stack.worker("phi3"), stack.worker("deepseek")):
+            process.wait_ready()
+        await board.until("phi3", "HEALTHY")
+        fresh_redis.kill()
+        try:
+            assert asked(await decided(watch, asking("at-once", 10))) == {"phi3"}
+            await asyncio.sleep(7)  # longer than any heartbeat lasts
+            assert asked(await decided(watch, asking("later", 10))) == {"phi3"}
+        finally:
+            fresh_redis.start_again()
+        await asyncio.sleep(2)
+        assert asked(await decided(watch, asking("again", 10))) == {"phi3"}
+        await board.read()
+        assert {state for _, state in board.states} == {"HEALTHY"}
+        assert "redis.away" in router.said() and "redis.back" in router.said()
+
+
+async def test_a_paused_router_says_nothing_after_its_successor(stack: Pipeline, fresh_topics: Broker) -> None:
+    async with boarding(fresh_topics.bootstrap) as board:
+        first = stack.router()
+        for process in (first, stack.worker("phi3"), stack.worker("deepseek")):
+            process.wait_ready()
+        await board.until("phi3", "HEALTHY")
+        first.pause()
+        second = stack.router().wait_ready()  # under the same ordinal: it takes the lanes over
+        stack.started[1].kill()
+        await board.until("phi3", "DOWN")
+        first.resume()
+        await asyncio.to_thread(first.wait_exit)
+        await board.read()
+        assert [state for model, state in board.states if model == "phi3"] == ["HEALTHY", "DOWN"]
+        assert ("phi3", "DOWN") in events(second)
