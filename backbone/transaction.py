@@ -32,9 +32,7 @@ class Writer:
         """Whether a transaction is under way."""
         return self._one_at_a_time.locked()
 
-    async def commit(
-        self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output] = ()
-    ) -> int | None:
+    async def commit(self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output] = ()) -> int | None:
         """Write these results, what no record caused, and the mark; None once they are written.
 
         Where one of them may no longer go out as it is, nothing is written, and the log's time (epoch ms) by which that
@@ -52,9 +50,7 @@ class Writer:
             except LOST as error:
                 raise Doubt(f"transaction on {self._partition}: {error!r}") from error
 
-    async def _transact(
-        self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output]
-    ) -> int | None:
+    async def _transact(self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output]) -> int | None:
         reach("lane.after_begin")
         outputs = chain((output for result in results for output in result.outputs), notices)
         log_ms = await self._producer.produce(outputs)  # 1

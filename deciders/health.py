@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from deciders.outcomes import Outcome
+from deciders.endings import Ending
 from deciders.probes import Probes
 from deciders.tally import Tally, breaks
 from schemas.status import HealthState
@@ -31,6 +31,7 @@ FAIR_MS: Final = 1_000.0
 WAIT_MS_FIRST: Final = 5_000
 WAIT_MS_MAX: Final = 120_000  # doubled up to here: a person who mended it is not kept waiting longer
 SILENT_MS_MAX: Final = 5_000  # five heartbeats, as long as Redis keeps one
+FIRST_MS: Final = 10_000  # the processes of a stack start together: whoever was never heard of may still be on its way
 LEFT_MS: Final = 2_500  # without a member in its group two missed heartbeats are enough
 # After the session time-out (30 s) and a look, Kafka has dropped every member that died: who is there now is alive.
 MEMBER_PROVES_MS: Final = 40_000
@@ -113,16 +114,16 @@ class Health:
         """The context of this source has its outcome; its own attempts, if any, come by `ended`."""
         self.probes.back(src)
 
-    def ended(self, outcome: Outcome, now_ms: int) -> None:
+    def ended(self, ending: Ending, now_ms: int) -> None:
         """An attempt of this model ended so."""
-        if outcome.kind == "answered":
+        if ending.kind == "answered":
             self._heard, self._alive_ms, self._answered_ms = True, now_ms, now_ms
-        if outcome.kind == "late" and outcome.ms < max(FAIR_MS, self._service_ms):
+        if ending.kind == "late" and ending.ms < max(FAIR_MS, self._service_ms):
             return  # it was asked with too little time left: that is not the model's fault
-        if self.state is HealthState.PROBING and outcome.probe:
-            self._tried_out(outcome, now_ms)
+        if self.state is HealthState.PROBING and ending.probe:
+            self._tried_out(ending, now_ms)
         elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED):
-            self.tally.add(outcome.kind, now_ms)
+            self.tally.add(ending.kind, now_ms)
         self.tick(now_ms)
 
     def tick(self, now_ms: int) -> None:
@@ -149,8 +150,10 @@ class Health:
     def _gone(self, now_ms: int) -> str | None:
         """Why nothing of it can be alive; None where something is, or where nobody can know."""
         silent_ms = now_ms - self._alive_ms
+        if not self._heard and silent_ms <= FIRST_MS:
+            return None
         looked = now_ms - self._look_ms <= LOOK_MS_MAX
-        if looked and not self._look.members and silent_ms > (LEFT_MS if self._heard else SILENT_MS_MAX):
+        if looked and not self._look.members and silent_ms > LEFT_MS:
             return f"{self._absence}, and its group has no member"
         if self._beats_since_ms is None or (looked and self._look.members and silent_ms > MEMBER_PROVES_MS):
             return None
@@ -177,9 +180,9 @@ class Health:
         else:
             self._become(HealthState.HEALTHY, "it is back", now_ms)
 
-    def _tried_out(self, outcome: Outcome, now_ms: int) -> None:
-        if breaks(outcome.kind):
-            self._open(f"a probe was not answered: {outcome.kind} after {outcome.ms:.0f} ms", now_ms)
+    def _tried_out(self, ending: Ending, now_ms: int) -> None:
+        if breaks(ending.kind):
+            self._open(f"a probe was not answered: {ending.kind} after {ending.ms:.0f} ms", now_ms)
             return
         self.probes.good += 1
         if self.probes.passed:

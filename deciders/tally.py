@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Final
 
-from deciders.outcomes import BROKEN, Kind
+from deciders.endings import BROKEN, Kind
 
 # Long enough that ten attempts fall into it at one in three seconds, short enough that half a minute heals.
 WINDOW_MS: Final = 30_000

@@ -1,4 +1,4 @@
-"""The router's own view of the models: reads heartbeats, outcomes and what Kafka shows, and keeps each model's standing true.
+"""The router's own view of the models: reads heartbeats, decisions and what Kafka shows, and keeps each model's standing true.
 
 What follows from it is decided in `deciders/health.py`. Redis may be away or wiped: then Kafka alone is believed.
 """
@@ -17,9 +17,9 @@ from backbone.result import Result
 from backbone.settings import Settings
 from backbone.tail import Tail
 from backbone.topics import plan
+from deciders.endings import endings_of
 from deciders.fleet import Fleet, Standing
 from deciders.health import Health, Look
-from deciders.outcomes import outcomes_of
 from router.bulletin import Bulletin
 from router.waiting import Waiting
 from schemas.headers import SRC, header_text
@@ -41,7 +41,7 @@ class FleetView:
 
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
         self._running, self._fail = settings.models, fail
-        self._health = {name: Health(name, now_ms()) for name in settings.models}
+        self._health: dict[str, Health] = {}
         self._waiting = {name: Waiting() for name in settings.models}
         self._standings = {name: Standing() for name in settings.models}
         self._by_topic = {model_topic(name): name for name in settings.models}
@@ -54,6 +54,7 @@ class FleetView:
 
     async def start(self) -> None:
         """Look once at the heartbeats, then again and again at everything. Raises Fatal where Kafka is away."""
+        self._health = {name: Health(name, now_ms()) for name in self._running}
         await self._decisions.start()
         await self._bulletin.start()
         try:
@@ -153,15 +154,15 @@ class FleetView:
 
     def _decided(self, record: Record) -> None:
         try:
-            outcomes = outcomes_of(record.value)
+            endings = endings_of(record.value)
         except ValueError as error:
             telemetry.event("decision.unreadable", at=record.source, error=error)
             return
-        for outcome in outcomes:
-            if outcome.model in self._health:
-                self._waiting[outcome.model].ended()
-                self._health[outcome.model].ended(outcome, now_ms())
-                self._show(outcome.model)
+        for ending in endings:
+            if ending.model in self._health:
+                self._waiting[ending.model].ended()
+                self._health[ending.model].ended(ending, now_ms())
+                self._show(ending.model)
         self._take_back_probes(record, self._health)
 
     def _take_back_probes(self, record: Record, healths: Mapping[str, Health]) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
+import time
+from functools import partial
 from typing import Any
 
+from backbone.heartbeat import Heartbeats
+from schemas.status import Heartbeat, WorkerState
 from schemas.topic import CONTEXTS, DECISIONS, model_topic
 from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
@@ -26,6 +31,14 @@ class RoutingBench:
 
     async def run(self) -> dict[str, Any]:
         """Contexts a second of each, a figure a round, and the ratio of the medians."""
+        beating = [asyncio.create_task(Heartbeats(self._ground.settings).beat(partial(_heartbeat, model))) for model in MODELS]
+        try:
+            return await self._measured()
+        finally:
+            for each in beating:
+                each.cancel()
+
+    async def _measured(self) -> dict[str, Any]:
         for turn in range(self._rounds):
             before = await self._contexts.ends()
             await fill(self._ground.settings, CONTEXTS, list(messages(10**7 + turn * self._backlog, self._backlog)))
@@ -52,3 +65,9 @@ class RoutingBench:
         assert written.count == self._backlog, f"{way}: {written.count} of {self._backlog} were routed"
         self.per_s[way].append(written.per_s)
         print(f"  {way:<5} {written.per_s:8.0f} contexts/s", flush=True)
+
+
+def _heartbeat(model: str) -> Heartbeat:
+    """Of a worker that is not there: without one the router would send its model nothing, and only that is measured here."""
+    at_ms = time.time_ns() // 1_000_000
+    return Heartbeat(process=f"bench-{model}", model=model, state=WorkerState.READY, at_ms=at_ms, started_at_ms=at_ms)

@@ -17,6 +17,7 @@ from backbone.settings import Settings
 from backbone.topics import plan
 from schemas.decision import Decision
 from schemas.headers import SRC, header_text
+from schemas.record import Record
 from schemas.source import Source
 from schemas.status import ModelStatus
 from schemas.topic import DECISIONS, MODELS_STATUS
@@ -42,21 +43,26 @@ def stack(fresh_topics: Broker, fresh_redis: RedisServer, tmp_path: Path) -> Ite
 
 
 class Board:
-    """What is said on `models.status` from now on."""
+    """What is said on `models.status` from now on, and what was before."""
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
+        self._before: list[ModelStatus] = []
         self.said: list[ModelStatus] = []
+
+    async def start(self) -> None:
+        async for records in self._scan.read_to(await self._scan.stable_ends()):
+            self._before += map(status, records)
 
     @property
     def states(self) -> list[tuple[str, str]]:
         return [(each.name, each.state.value) for each in self.said]
 
     def of(self, model: str) -> ModelStatus | None:
-        return next((each for each in reversed(self.said) if each.name == model), None)
+        return next((each for each in reversed(self._before + self.said) if each.name == model), None)
 
     async def read(self) -> None:
-        self.said += [ModelStatus.model_validate_json(record.value) for record in await self._scan.read()]
+        self.said += map(status, await self._scan.read())
 
     async def until(self, model: str, state: str, s_max: float = 30.0) -> ModelStatus:
         """What is said of this model once it is in this state."""
@@ -66,14 +72,17 @@ class Board:
         return found
 
 
+def status(record: Record) -> ModelStatus:
+    return ModelStatus.model_validate_json(record.value)
+
+
 @asynccontextmanager
 async def boarding(bootstrap: str) -> AsyncIterator[Board]:
-    """A board for as long as the block lasts; what was said before is passed over."""
+    """A board for as long as the block lasts. Topics are the module's: a router says only what differs from what was said."""
     planned = [each for each in plan(MODELS) if each.name == MODELS_STATUS]
     async with scanning(Settings(kafka_bootstrap=bootstrap), planned) as scan:
         board = Board(scan)
-        async for _ in scan.read_to(await scan.stable_ends()):
-            pass
+        await board.start()
         yield board
 
 
@@ -144,7 +153,7 @@ async def test_a_dead_model_is_down_its_chain_is_asked_and_without_a_chain_nobod
         assert asked(await decided(watch, asking("back", 10))) == {"phi3"}
         await board.until("phi3", "HEALTHY")
         said_of_phi3 = [state for model, state in await agreed(board, router) if model == "phi3"]
-        assert said_of_phi3 == ["HEALTHY", "DOWN", "HEALTHY"]
+        assert said_of_phi3[-2:] == ["DOWN", "HEALTHY"]
         verdict = await watch.settled(20)
         assert verdict.holds, str(verdict)
 
@@ -167,7 +176,7 @@ async def test_a_slow_model_is_taken_out_and_comes_back_by_probes(stack: Pipelin
         assert asked(await decided(watch, asking("third", 1))) == {"phi3"}
         await board.until("phi3", "HEALTHY")
         said_of_phi3 = [state for model, state in await agreed(board, router) if model == "phi3"]
-        assert said_of_phi3 == ["HEALTHY", "OPEN", "PROBING", "HEALTHY"]
+        assert said_of_phi3[-3:] == ["OPEN", "PROBING", "HEALTHY"]
         hurried = await decided(watch, asking("hurried", 5, ttl_ms=2_000))
         assert asked(hurried) == {"deepseek"}
         assert re.search(r"phi3 would answer in \d+ ms, and \d+ ms are left, so deepseek", hurried[0].route.reason)
@@ -180,7 +189,7 @@ async def test_what_is_no_models_fault_is_held_against_none(stack: Pipeline, fre
         assert asked(await decided(watch, asking("rejected", 20, colour="red"))) == {"REJECTED"}
         assert asked(await decided(watch, asking("over", 20, ttl_ms=1))) == {"EXPIRED"}
         assert asked(await decided(watch, asking("NAN", 20))) == {"deepseek"}
-        assert asked(await decided(watch, asking("well", 20))) == {"phi3"}
+        assert asked(await decided(watch, asking("sound", 20))) == {"phi3"}
         await board.read()
         assert {state for _, state in board.states} <= {"HEALTHY", "DEGRADED"}
 
@@ -203,7 +212,7 @@ async def test_without_redis_contexts_are_decided_and_no_model_is_down(
         await asyncio.sleep(2)
         assert asked(await decided(watch, asking("again", 10))) == {"phi3"}
         await board.read()
-        assert {state for _, state in board.states} == {"HEALTHY"}
+        assert {state for _, state in board.states} <= {"HEALTHY"}
         assert "redis.away" in router.said() and "redis.back" in router.said()
 
 
@@ -220,5 +229,5 @@ async def test_a_paused_router_says_nothing_after_its_successor(stack: Pipeline,
         first.resume()
         await asyncio.to_thread(first.wait_exit)
         await board.read()
-        assert [state for model, state in board.states if model == "phi3"] == ["HEALTHY", "DOWN"]
+        assert board.states.count(("phi3", "DOWN")) == 1
         assert ("phi3", "DOWN") in events(second)

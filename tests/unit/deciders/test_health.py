@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deciders import health as numbers
+from deciders.endings import Ending, Kind
 from deciders.health import Health, Look
-from deciders.outcomes import Kind, Outcome
 from deciders.probes import GOOD_MIN, PROBES_MAX, UNANSWERED_MS_MAX
 from schemas.status import HealthState
 
@@ -31,7 +31,7 @@ def healthy() -> Health:
 
 
 def end(health: Health, kind: Kind, now_ms: int, ms: float = 2_000.0, probe: bool = False) -> None:
-    health.ended(Outcome(MODEL, kind, ms, probe), now_ms)
+    health.ended(Ending(MODEL, kind, ms, probe), now_ms)
 
 
 def opened(kind: Kind = "hung", now_ms: int = T0) -> Health:
@@ -116,6 +116,16 @@ def test_without_a_heartbeat_for_five_seconds_it_is_down_and_with_one_it_is_back
     assert (health.state, health.reason) == (HealthState.DOWN, "no worker's heartbeat for 5 s")
     health.beats(True, "", None, T0 + 20_000)
     assert health.state is HealthState.HEALTHY
+
+
+def test_a_model_that_was_never_heard_of_has_ten_seconds_to_come_up() -> None:
+    health = Health(MODEL, T0)
+    for late_ms in range(0, numbers.FIRST_MS + 1, 500):
+        health.look(Look(members=0), T0 + late_ms)
+        health.beats(False, "its worker is still loading", None, T0 + late_ms)
+        assert health.state is HealthState.HEALTHY
+    health.beats(False, "its worker is still loading", None, T0 + numbers.FIRST_MS + 1)
+    assert (health.state, health.reason) == (HealthState.DOWN, "its worker is still loading, and its group has no member")
 
 
 def test_an_answer_is_a_sign_of_life_where_heartbeats_are_missing() -> None:

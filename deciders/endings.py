@@ -19,7 +19,7 @@ _NO_ATTEMPTS: Final = b'"attempts":[]'
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """What came of one attempt. `ms`: how long the model had the question; `probe`: it was routed there to try it out.
 
     `bad` is an answer that breaks a rule: the model is alive. `late`: the question's time ran out while the model had it.
@@ -31,24 +31,24 @@ class Outcome:
     probe: bool = False
 
 
-def outcomes_of(value: bytes) -> tuple[Outcome, ...]:
+def endings_of(value: bytes) -> tuple[Ending, ...]:
     """Of each attempt in a decision's bytes; nothing where no model was asked. ValueError where it is no decision."""
     if _NO_ATTEMPTS in value:
         return ()
     try:
-        return tuple(_outcomes(from_json(value)))
+        return tuple(_endings(from_json(value)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"is no decision: {error!r}") from None
 
 
-def _outcomes(decision: dict[str, Any]) -> Iterator[Outcome]:
+def _endings(decision: dict[str, Any]) -> Iterator[Ending]:
     route, expired = decision["route"], decision["status"] == Status.EXPIRED
     probed = {each["model"] for each in route["candidates"] if each["state"] == HealthState.PROBING}
     attempts = route["attempts"]
     for number, attempt in enumerate(attempts, start=1):
         kind = _kind(attempt["outcome"], cut=expired and number == len(attempts))
         if kind is not None:
-            yield Outcome(attempt["model"], kind, attempt["ms"] or 0.0, probe=attempt["model"] in probed)
+            yield Ending(attempt["model"], kind, attempt["ms"] or 0.0, probe=attempt["model"] in probed)
 
 
 def _kind(outcome: str, cut: bool) -> Kind | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deciders.outcomes import Outcome, outcomes_of
+from deciders.endings import Ending, endings_of
 from schemas.decision import Decision, Status
 from schemas.route import Attempt, Candidate, Route
 from schemas.status import HealthState
@@ -14,18 +14,18 @@ from schemas.status import HealthState
 pytestmark = pytest.mark.unit
 
 
-def said(*attempts: tuple[str, str], status: Status = Status.ABSTAINED_BAD_OUTPUT, **route: Any) -> tuple[Outcome, ...]:
+def said(*attempts: tuple[str, str], status: Status = Status.ABSTAINED_BAD_OUTPUT, **route: Any) -> tuple[Ending, ...]:
     decision = Decision(
         decision_id="d", context_id="c", content_digest="0", bot_id="b", symbol="S", horizon_s=1, status=status,
         route=Route(attempts=tuple(Attempt(model=model, outcome=outcome, ms=7.5) for model, outcome in attempts), **route),
         as_of="2026-01-01T00:00:00.000Z", decided_at="2026-01-01T00:00:00.000Z", valid_until="2026-01-01T00:00:00.000Z",
     )  # fmt: skip
-    return outcomes_of(decision.to_bytes())
+    return endings_of(decision.to_bytes())
 
 
-def test_each_attempt_is_an_outcome_of_its_model() -> None:
+def test_each_attempt_is_an_ending_of_its_model() -> None:
     found = said(("phi3", "failed:raised"), ("qwen", "failed:cut_off"), ("deepseek", "answered"), status=Status.DECIDED)
-    assert found == (Outcome("phi3", "raised", 7.5), Outcome("qwen", "bad", 7.5), Outcome("deepseek", "answered", 7.5))
+    assert found == (Ending("phi3", "raised", 7.5), Ending("qwen", "bad", 7.5), Ending("deepseek", "answered", 7.5))
 
 
 def test_what_needed_no_model_says_nothing() -> None:
@@ -33,16 +33,16 @@ def test_what_needed_no_model_says_nothing() -> None:
 
 
 def test_time_that_ran_out_is_no_hang() -> None:
-    assert said(("phi3", "failed:hung"), status=Status.EXPIRED) == (Outcome("phi3", "late", 7.5),)
-    assert said(("phi3", "failed:hung")) == (Outcome("phi3", "hung", 7.5),)
+    assert said(("phi3", "failed:hung"), status=Status.EXPIRED) == (Ending("phi3", "late", 7.5),)
+    assert said(("phi3", "failed:hung")) == (Ending("phi3", "hung", 7.5),)
     assert said(("phi3", "failed:hung"), ("deepseek", "failed:hung"), status=Status.EXPIRED) == (
-        Outcome("phi3", "hung", 7.5),
-        Outcome("deepseek", "late", 7.5),
+        Ending("phi3", "hung", 7.5),
+        Ending("deepseek", "late", 7.5),
     )
 
 
 def test_an_answer_that_expired_on_its_way_out_was_given_all_the_same() -> None:
-    assert said(("phi3", "answered"), status=Status.EXPIRED) == (Outcome("phi3", "answered", 7.5),)
+    assert said(("phi3", "answered"), status=Status.EXPIRED) == (Ending("phi3", "answered", 7.5),)
 
 
 def test_a_model_that_was_chosen_while_it_was_tried_out_was_probed() -> None:
@@ -58,4 +58,4 @@ def test_a_rescue_says_nothing_of_the_model_it_was_taken_from() -> None:
 @pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"status": 1, "route": 2}'])
 def test_what_is_no_decision_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError):
-        outcomes_of(value)
+        endings_of(value)
