@@ -82,7 +82,10 @@ class LagReader:
 
     async def _mark(self, group: str, place: clients.TopicPartition) -> Mark:
         offset, metadata = await committed(self._groups, group, place.topic, place.partition)
-        return Mark(0) if offset == NO_OFFSET else Mark.parse(offset, metadata)
+        try:
+            return Mark(0) if offset == NO_OFFSET else Mark.parse(offset, metadata)
+        except ValueError as error:
+            raise Transient(f"{group} on {place.topic}/{place.partition}: {error}: somebody else commits there") from error
 
     async def _oldest_s(self, behind: dict[clients.TopicPartition, int], now_ms: int) -> float | None:
         """The age of the oldest first unfinished record; None where what is behind holds no record, only markers."""

@@ -136,11 +136,15 @@ class FleetView:
         self._health[name].beats(any(beat.ready for beat in new), absence, self._waiting[name].service_ms, now_ms())
 
     async def _follow_kafka(self) -> None:
+        unread = False
         while True:
             try:
                 self._look(await self._lags.look(now_ms()))
+                unread = False
             except Transient as error:  # what Kafka does not show now says nothing of any model
-                telemetry.event("fleet.kafka_unread", error=error)
+                if not unread:
+                    telemetry.event("fleet.kafka_unread", error=error)
+                unread = True
             await asyncio.sleep(KAFKA_EVERY_S)
 
     def _look(self, lags: list[Lag]) -> None:

@@ -30,7 +30,10 @@ class ModelType(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """What a choice may look at: the question, what the rules see in it, the policy in force and the models that run."""
+    """What a choice may look at: the question, what the rules see in it, the policy in force, and how each model stands.
+
+    `fleet.of(name)` says whether a model can be asked and how long a question would wait there; it holds for this moment.
+    """
 
     question: Question
     features: Features

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from deciders.features import compute_features
-from deciders.fleet import Fleet
+from deciders.fleet import Fleet, Standing
 from deciders.routing import Chosen, NoModel
 from examples.custom_router import CustomRouter
 from router.model_router import ModelRouter, ModelType, Request
 from schemas.policy import Policy
 from schemas.refusal import Rejected
+from schemas.status import HealthState
 from tests.unit.samples import CATALOGUE, policy, question
 
 pytestmark = pytest.mark.unit
@@ -61,6 +62,19 @@ def test_the_chain_of_the_chosen_model_holds_for_a_routers_choice() -> None:
     found = choose(Fixed("fingpt"), Fleet(running=("deepseek",)))
     assert isinstance(found, Chosen)
     assert (found.chosen, found.model) == ("fingpt", "deepseek")
+
+
+def test_a_routers_choice_that_is_out_is_replaced_from_its_chain_and_it_may_look_itself() -> None:
+    class Freest(ModelRouter):
+        def select_model(self, request: Request) -> str:
+            return min(("qwen", "phi3"), key=lambda name: request.fleet.of(name).waiting)
+
+    fleet = Fleet(CATALOGUE, {"qwen": Standing(waiting=9), "phi3": Standing(waiting=3)})
+    assert choose(Freest(CATALOGUE), fleet).route.reason == "Freest chose phi3"
+    found = choose(Fixed("qwen"), Fleet(CATALOGUE, {"qwen": Standing(HealthState.OPEN, "hung 5")}))
+    assert isinstance(found, Chosen)
+    assert (found.model, found.route.rule) == ("deepseek", "router:Fixed")
+    assert found.route.reason == "Fixed chose qwen; qwen is OPEN (hung 5), so deepseek of its fallback chain is asked"
 
 
 def test_nobody_is_asked_where_the_choice_does_not_run_and_fallback_is_false() -> None:
