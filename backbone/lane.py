@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from backbone import telemetry
+from backbone.cancellation import heed
 from backbone.clients import record_of
 from backbone.errors import Doubt, Fatal, Fenced
 from backbone.lane_state import LaneState, Limits, Write
@@ -133,6 +134,7 @@ class Lane:
     async def emptied(self) -> None:
         """Wait until everything that was read is written."""
         while self.state.unfinished:
+            heed()
             self._space.clear()
             await self._space.wait()
 
@@ -152,6 +154,7 @@ class Lane:
     async def write(self) -> None:
         """Write results as they come, for ever; several that are ready go into one transaction. Ends by Doubt only."""
         while True:
+            heed()
             await self._awake()
             write = self.state.next_write(now_ms())
             if self.state.ready:
