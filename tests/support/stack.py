@@ -32,6 +32,7 @@ class Pipeline:
     ) -> None:
         self._folder = folder
         self._started: list[Running] = []
+        self.runner: tuple[str, ...] = ()  # a module, with its arguments, that runs the rooms; none: they run as they are
         self.environment = {
             "TRADING_LLM_KAFKA_BOOTSTRAP": broker.bootstrap,
             "TRADING_LLM_REDIS_URL": redis_server.url,
@@ -67,6 +68,6 @@ class Pipeline:
     def _start(self, name: str, module: str, own: Mapping[str, str], port: int | None = None) -> Running:
         port = port or free_port()
         environment = self.environment | {"TRADING_LLM_HTTP_PORT": str(port)} | dict(own)
-        process = start(name, (sys.executable, "-m", module), environment, Probe("http", port), self._folder)
+        process = start(name, (sys.executable, "-m", *self.runner, module), environment, Probe("http", port), self._folder)
         self._started.append(process)
         return process
