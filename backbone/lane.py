@@ -101,14 +101,22 @@ class Lane:
         if offset == NO_OFFSET:
             raise Fatal(
                 f"group {self.place.group} has no offset on {self.place}: starting anywhere would lose contexts or decide them "
-                "twice. New topics get theirs from `trading-llm topics apply`; on old ones set it by kafka-consumer-groups"
+                "twice. New topics get theirs from `trading-llm topics apply`; on old ones set it by kafka-consumer-groups. "
+                f"{self._when_it_can_be_set}"
             )
         start = (await self._consumer.beginning_offsets([self._partition]))[self._partition]
         if offset < start:
             raise Fatal(
                 f"group {self.place.group} stands at {offset} of {self.place}, whose log starts at {start}: what lay between "
-                "was deleted undecided. Set the offset by kafka-consumer-groups once you know what was lost"
+                "was deleted undecided. Once you know what was lost, set it by kafka-consumer-groups. "
+                f"{self._when_it_can_be_set}"
             )
+
+    @property
+    def _when_it_can_be_set(self) -> str:
+        # A static member that ended, this process too, stays in its group until its session is over.
+        session = f"the {self._settings.session_timeout_s:g} s of their sessions"
+        return f"That works only while the group has no member: stop all its processes, and wait for the end of {session}"
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
