@@ -25,6 +25,7 @@ FAULTS = {
     "F5": "asleep for 3 s",
     "F6": "commit in doubt",
     "F7": "slow wire, broken connections",
+    "F8": "a worker cut off from broker and Redis",
     "F9": "a worker joins or leaves every 5 s",
     "F10": "one of three brokers killed",
     "F14": "the engine hangs, dies, lies",
