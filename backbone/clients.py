@@ -17,7 +17,7 @@ from schemas.record import Record
 from schemas.size import HEADERS_BYTES_MAX, VALUE_BYTES_MAX
 from schemas.source import Source
 
-# Three files reach behind this library's public names: decoding, producer and protocol.
+# Four files reach behind this library's public names: decoding, features, producer and protocol.
 if aiokafka.__version__ != "0.14.0":
     raise ImportError(f"the backbone knows aiokafka 0.14.0, not {aiokafka.__version__}: read decoding.py and producer.py again")
 decoding.install()

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.offset import OffsetRequest
 
 from backbone import clients, telemetry
 from backbone.errors import Fatal
@@ -20,28 +22,34 @@ from schemas.policy import Policy, PolicyError
 from schemas.topic import CONTROL
 
 FRESH_S = 0.5  # a halt stops what acts within a second of its log time; half of that is for us to read it
-# A reply comes every POLL_MS, is noticed within READ_MS and certifies the look before the last: 300 ms ago at most, of FRESH_S.
-POLL_MS, READ_MS = 100, 50
+# Where the topic ends is asked every ASK_S, without waiting for the answer before, so that a confirmation is as old as its own
+# answer took, and ASK_S: over a wire of 300 ms there and back at most 400 ms, of FRESH_S.
+ASK_S = 0.1
+POLL_MS, READ_MS = 100, 50  # how long the broker waits for records, and we for the broker
+LATEST, COMMITTED_ONLY, NO_REPLICA = -1, 1, -1  # as the protocol says them
 POLICY_CURRENT = "policy/current"
 PARTITION = TopicPartition(CONTROL, 0)
 
 
 @dataclass(slots=True)
 class Certificate:
-    """At what time what was read is certain to have been all there was, in seconds of the monotonic clock.
+    """Up to when what was read is certain to have been all there was, in seconds of the monotonic clock.
 
-    A reply is stamped when it is read here, which may be long after the broker sent it: a process that was paused wakes to an
-    old one. But it was asked for after the reply before it had come, and so after the look that found that one began.
+    An answer says where the topic ended at some time after it was asked for, however late it came or was read: a process that
+    was paused wakes to an old one.
     """
 
-    certified_s: float = -math.inf
-    _looked_s: float = -math.inf
-    _stamp_ms: int | None = None
+    asked_s: float = -math.inf
+    end: int = 0
 
-    def look(self, looked_s: float, stamp_ms: int | None) -> None:
-        """A look that began at `looked_s` found the newest reply stamped so."""
-        if stamp_ms != self._stamp_ms:
-            self.certified_s, self._looked_s, self._stamp_ms = self._looked_s, looked_s, stamp_ms
+    def answered(self, asked_s: float, end: int) -> None:
+        """The question asked at `asked_s` has this answer."""
+        if asked_s > self.asked_s:
+            self.asked_s, self.end = asked_s, end
+
+    def holds(self, position: int, now_s: float) -> bool:
+        """Whether who has read up to `position` has read all that was there at some time within the last 500 ms."""
+        return now_s - self.asked_s < FRESH_S and position >= self.end
 
 
 class Control:
@@ -57,7 +65,7 @@ class Control:
         self._policies: dict[str, Policy] = {}
         self._position = 0
         self._certificate = Certificate()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Read to the end; Fatal where that takes longer than 10 s, or where no policy is in force."""
@@ -72,22 +80,21 @@ class Control:
             raise Fatal(f"topic {CONTROL} cannot be read: {error!r}; run `trading-llm topics check`") from error
         if self.policy() is None:
             raise Fatal(f"topic {CONTROL} holds no policy in force: run `trading-llm topics apply`")
-        self._task = asyncio.create_task(self._follow())
-        self._task.add_done_callback(self._ended)
+        self._tasks = [asyncio.create_task(each) for each in (self._follow(), self._confirm())]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await clients.stop(self._consumer)
 
     @property
     def fresh(self) -> bool:
         """Whether the topic was confirmed read to its end within the last 500 ms."""
-        end = self._consumer.last_stable_offset(PARTITION)
-        recent = time.monotonic() - self._certificate.certified_s < FRESH_S
-        return recent and end is not None and self._position >= end
+        return self._certificate.holds(self._position, time.monotonic())
 
     def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
         """The halt in force for this question: a full one before one that lets reducing actions out, the wider first."""
@@ -114,11 +121,28 @@ class Control:
             except KafkaError as error:  # `fresh` tells whoever must know
                 telemetry.event("control.unread", error=repr(error))
                 await asyncio.sleep(FRESH_S)
-                # The library read on meanwhile: what came then certifies nothing about when it was asked for.
-                self._certificate.look(-math.inf, self._consumer.last_poll_timestamp(PARTITION))
+
+    async def _confirm(self) -> None:
+        async with asyncio.TaskGroup() as asking:
+            while True:
+                asking.create_task(self._ask_end())
+                await asyncio.sleep(ASK_S)
+
+    async def _ask_end(self) -> None:
+        asked_s = time.monotonic()
+        client, leader = self._consumer._client, self._consumer._client.cluster.leader_for_partition(PARTITION)
+        request = OffsetRequest(NO_REPLICA, COMMITTED_ONLY, [(PARTITION.topic, [(PARTITION.partition, LATEST)])])
+        try:
+            # On a connection that nothing else uses here: the broker answers nothing behind a read that waits for records.
+            # Ends within the client's own time for a request: at most 10 s x 10 a second wait here at a time.
+            answer = await client.send(leader, request, group=ConnectionGroup.COORDINATION)
+        except (KafkaError, TimeoutError, OSError):
+            return  # `fresh` tells whoever must know
+        _, error, _, end = answer.topics[0][1][0]
+        if not error:
+            self._certificate.answered(asked_s, end)
 
     async def _read(self) -> None:
-        looked_s = time.monotonic()
         read = await self._consumer.getmany(PARTITION, timeout_ms=READ_MS)
         for record in read.get(PARTITION, ()):
             key = (record.key or b"").decode("utf-8", "replace")
@@ -128,7 +152,6 @@ class Control:
                 self._values[key] = record.value
             telemetry.event("control.read", key=key, set=record.value is not None)
         self._position = await self._consumer.position(PARTITION)
-        self._certificate.look(looked_s, self._consumer.last_poll_timestamp(PARTITION))
 
 
 def strictest(halts: Sequence[Halt]) -> Halt | None:

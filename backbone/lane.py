@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from backbone import telemetry
+from backbone.cancellation import heed
 from backbone.clients import record_of
 from backbone.errors import Doubt, Fatal, Fenced
 from backbone.lane_state import LaneState, Limits, Write
@@ -101,14 +102,22 @@ class Lane:
         if offset == NO_OFFSET:
             raise Fatal(
                 f"group {self.place.group} has no offset on {self.place}: starting anywhere would lose contexts or decide them "
-                "twice. New topics get theirs from `trading-llm topics apply`; on old ones set it by kafka-consumer-groups"
+                "twice. New topics get theirs from `trading-llm topics apply`; on old ones set it by kafka-consumer-groups. "
+                f"{self._when_it_can_be_set}"
             )
         start = (await self._consumer.beginning_offsets([self._partition]))[self._partition]
         if offset < start:
             raise Fatal(
                 f"group {self.place.group} stands at {offset} of {self.place}, whose log starts at {start}: what lay between "
-                "was deleted undecided. Set the offset by kafka-consumer-groups once you know what was lost"
+                "was deleted undecided. Once you know what was lost, set it by kafka-consumer-groups. "
+                f"{self._when_it_can_be_set}"
             )
+
+    @property
+    def _when_it_can_be_set(self) -> str:
+        # A static member that ended, this process too, stays in its group until its session is over.
+        session = f"the {self._settings.session_timeout_s:g} s of their sessions"
+        return f"That works only while the group has no member: stop all its processes, and wait for the end of {session}"
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -134,6 +143,7 @@ class Lane:
     async def emptied(self) -> None:
         """Wait until everything that was read is written."""
         while self.state.unfinished:
+            heed()
             self._space.clear()
             await self._space.wait()
 
@@ -165,6 +175,7 @@ class Lane:
     async def write(self) -> None:
         """Write results as they come, for ever; several that are ready go into one transaction. Ends by Doubt only."""
         while True:
+            heed()
             await self._awake()
             await self._write_notices()
             write = self.state.next_write(now_ms())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -67,6 +68,16 @@ def run(name: str, build: Callable[[Settings], Room], topics: Callable[[Settings
         sys.exit(1)
 
 
+async def serve_to_end(server: uvicorn.Server) -> None:
+    """Serve until SIGTERM or until `should_exit`, then end in order and return.
+
+    uvicorn gives the signal on, after its own end, to whoever handled it before: by default the process would then die of it,
+    and what was orderly would look like a crash.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    await server.serve()
+
+
 class _Shell:
     def __init__(self, name: str, settings: Settings, build: Callable[[Settings], Room], topics: Sequence[Topic]) -> None:
         self._name, self._settings, self._build, self._topics = name, settings, build, topics
@@ -80,7 +91,7 @@ class _Shell:
             lifespan="on", timeout_graceful_shutdown=2, access_log=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
-        await self._server.serve()
+        await serve_to_end(self._server)
         if self._error is not None:
             raise self._error
 

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from backbone import clients, telemetry
+from backbone.cancellation import heed
 from backbone.errors import Doubt, Fatal, Fenced, Transient
 from backbone.lane import Lane, Place
 from backbone.progress import Mark
@@ -131,6 +132,7 @@ class Reader:
             lane = Lane(place, self._consumer, self._settings, count_claim=uncounted)
             try:
                 mark = await lane.claim()
+                heed()
                 await self._work.claimed(lane, mark)
                 self._open[partition] = lane
                 telemetry.LANES.labels(self._topic).set(len(self._open))
@@ -171,6 +173,7 @@ class Reader:
 
     async def _intake(self, lane: Lane) -> None:
         while True:
+            heed()
             records = await lane.read(await self._work.room())
             if not records:
                 continue

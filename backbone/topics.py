@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsErr
 from backbone import clients
 from backbone.control import PARTITION, POLICY_CURRENT
 from backbone.errors import Fatal, Transient
+from backbone.features import check_transactions
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
 from schemas import topic as names
@@ -98,7 +99,10 @@ async def apply(settings: Settings, models: Sequence[str], replication: int = 1)
 
 
 async def check(settings: Settings, models: Sequence[str]) -> None:
-    """Fatal, with every difference and the remedy, unless each topic is there with its partition count."""
+    """Fatal, with every difference and the remedy, unless each topic is there with its partition count.
+
+    Before all else, unless the cluster's transactions are those that lanes need: every process asks this at its start.
+    """
     described = await _described(settings, models)
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
     wrong = [
@@ -119,6 +123,7 @@ async def _described(settings: Settings, models: Sequence[str]) -> list[dict[str
         admin = AIOKafkaAdminClient(**clients.connection(settings))
         try:
             await admin.start()
+            await check_transactions(admin._client)
             described: list[dict[str, Any]] = await admin.describe_topics([each.name for each in plan(models)])
             return described
         except NodeNotReadyError as error:

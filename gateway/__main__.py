@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from backbone import telemetry
 from backbone.errors import Fatal
+from backbone.process import serve_to_end
 from backbone.settings import Settings
 from gateway.app import create_app
 from gateway.service import Service
@@ -32,7 +33,7 @@ async def serve(settings: Settings) -> None:
     reading = asyncio.create_task(service.ended())
     reading.add_done_callback(lambda _: setattr(server, "should_exit", True))
     telemetry.event("gateway.started", host=settings.gateway_host, port=settings.gateway_port)
-    await server.serve()
+    await serve_to_end(server)
     await reading  # stopped with the app; whatever else ended it ends the process
 
 

@@ -1,7 +1,7 @@
 """An engine that needs no model: the same answer for the same prompt, at once, and faults where a script asks for them.
 
 The script is JSON: `{"delay_ms": 20, "faults": {"hang": "BTC", "nan": "ETH"}}`. A fault strikes every prompt that holds
-its text; the empty text strikes every prompt.
+its text; the empty text strikes every prompt. `"spread_ms": 200`: each answer takes up to so much longer, by its prompt alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,15 @@ class Script(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     delay_ms: float = Field(default=0.0, ge=0, le=600_000)
+    spread_ms: float = Field(default=0.0, ge=0, le=600_000)
     faults: Mapping[Fault, str] = {}
+
+    def takes_ms(self, text: str) -> float:
+        """How long the answer to this prompt takes."""
+        return self.delay_ms + self.spread_ms * blake2b(text.encode(), digest_size=1).digest()[0] / 255
+
+
+PLAIN = Script()
 
 
 class ScriptedEngine:
@@ -67,10 +75,10 @@ class ScriptedEngine:
     async def ask(self, ask: Ask) -> RawAnswer:
         if self._died:
             raise EngineDied(f"{self._served.entry.name}: the engine died by its script")
-        if not self._script.delay_ms and not self._script.faults:
+        if self._script == PLAIN:
             return answer_of(ask)
         async with self._slots:  # a delay without it would be an engine that computes everything at once
-            await asyncio.sleep(self._script.delay_ms / 1_000)
+            await asyncio.sleep(self._script.takes_ms(ask.prompt.text) / 1_000)
             return await self._perhaps_at_fault(ask)
 
     async def stop(self) -> None:

@@ -21,19 +21,20 @@ class Probe:
 
     speaks: Literal["http", "kafka", "redis"]
     port: int
+    host: str = HOST
 
     def answers(self) -> bool:
         """Whether it is ready now. Takes at most a second or two."""
         try:
             if self.speaks == "http":
-                return _http(self.port)
-            return _kafka(self.port) if self.speaks == "kafka" else _redis(self.port)
+                return _http(self.host, self.port)
+            return _kafka(self.host, self.port) if self.speaks == "kafka" else _redis(self.host, self.port)
         except (OSError, http.client.HTTPException, struct.error):
             return False
 
 
-def _http(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=ASK_S_MAX)
+def _http(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=ASK_S_MAX)
     try:
         connection.request("GET", "/ready")
         return connection.getresponse().status == 200
@@ -41,15 +42,15 @@ def _http(port: int) -> bool:
         connection.close()
 
 
-def _kafka(port: int) -> bool:
+def _kafka(host: str, port: int) -> bool:
     # A broker lists itself only once it takes part: an open port says less.
-    with socket.create_connection((HOST, port), ASK_S_MAX) as wire:
+    with socket.create_connection((host, port), ASK_S_MAX) as wire:
         wire.sendall(struct.pack(">i", len(METADATA)) + METADATA)
         _size, _correlation, brokers = struct.unpack(">iii", wire.recv(12, socket.MSG_WAITALL))
         return bool(brokers > 0)
 
 
-def _redis(port: int) -> bool:
-    with socket.create_connection((HOST, port), ASK_S_MAX) as wire:
+def _redis(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), ASK_S_MAX) as wire:
         wire.sendall(b"PING\r\n")
         return wire.recv(5, socket.MSG_WAITALL) == b"+PONG"

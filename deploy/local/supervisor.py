@@ -63,6 +63,9 @@ chmod=0600
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[rpcinterface:waker]
+supervisor.rpcinterface_factory = deploy.local.waker:wake_at_changes
 """
 
 

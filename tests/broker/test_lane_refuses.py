@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from confluent_kafka import KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from backbone import topics
@@ -67,12 +67,33 @@ async def test_a_group_whose_offset_is_gone_decides_nothing_again(
         for process in first:
             process.kill()
         await asyncio.to_thread(gone_from, broker, group)
-        again = stack.router() if group == "router" else stack.worker("phi3")
+        again = stack.router(env=short) if group == "router" else stack.worker("phi3", env=short)
         said = refusal(again)
         assert f"group {group} has no offset on {topic}/" in said and "topics apply" in said
         await watch.read()
         assert len(watch.of(DECISIONS)) == 50
         assert watch.of(DEAD_LETTERS) == ()
+
+
+async def test_the_remedy_for_a_lost_offset_says_when_it_can_be_done(stack: Pipeline, broker: Broker) -> None:
+    await asyncio.to_thread(gone_from, broker, "router")
+    said = refusal(stack.router(env={"TRADING_LLM_SESSION_TIMEOUT_S": "6"}))
+    assert "set it by kafka-consumer-groups" in said
+    assert "only while the group has no member" in said and "the 6 s of their sessions" in said
+    assert "UNKNOWN_MEMBER_ID" in set_to_start(broker, "router"), "the one that refused is a member still"
+    deadline = time.monotonic() + 30
+    while set_to_start(broker, "router"):
+        assert time.monotonic() < deadline, "the remedy does not hold"
+        await asyncio.sleep(0.1)
+    stack.router().wait_ready()
+
+
+def set_to_start(broker: Broker, group: str) -> str:
+    """What kafka-consumer-groups does to `contexts`; answers what the broker refused it for."""
+    offsets = [TopicPartition(CONTEXTS, partition, 0) for partition in range(topics.CONTEXTS_PARTITIONS)]
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    done = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)])[group].result(10)
+    return " ".join(each.error.name() for each in done.topic_partitions if each.error)
 
 
 def gone_from(broker: Broker, group: str) -> None:

@@ -78,13 +78,14 @@ def test_another_stack_runs_beside_it_from_another_folder(stack: Plan, tmp_path:
     assert {process.state for process in processes(stack.state_dir)} == {"running"}
 
 
-def test_a_process_that_dies_is_started_again_and_counted(stack: Plan) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_dies_or_leaves_is_started_again_and_counted(stack: Plan, number: signal.Signals) -> None:
     first = named(stack, "router-0")
     assert first.pid is not None and first.since is not None
-    os.kill(first.pid, signal.SIGKILL)
-    again = until_running(stack, "router-0", restarts=1)
+    os.kill(first.pid, number)
+    again = until_running(stack, "router-0", restarts=first.restarts + 1)
     assert again.pid != first.pid
-    assert again.restarts == 1
+    assert again.restarts == first.restarts + 1
     assert again.since is not None and again.since > first.since
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import aiokafka
 
 from deploy.local.kafka_node import KAFKA_HOME, REPOSITORY
-from tests.support.watch import Verdict
+from tests.support.watch import SECOND_JUDGE, Verdict
 
 RESULTS = REPOSITORY / ".local" / "faults" / "results.jsonl"
 # The table's columns, and how the kinds of fault begin that a verdict names.
@@ -36,6 +37,7 @@ class Case:
     recovery_s: list[float] = field(default_factory=list)  # from the fault to the next output of each lane that it hit
     seed: int | None = None
     figures: dict[str, float | int | str] = field(default_factory=dict)  # whatever else it measured
+    second_judge: str | None = None  # what it said, where there is one
 
     def judge(self, verdict: Verdict, contexts: int | None = None) -> None:
         """Keep what the logs say, and fail unless they are faultless and the fault struck as often as was tried.
@@ -43,9 +45,17 @@ class Case:
         `contexts`: how many of the log are this case's; None: all.
         """
         self.contexts = verdict.contexts if contexts is None else contexts
+        self.second_judge = verdict.counted.get(SECOND_JUDGE)
         self.faults = {kind.partition(":")[0]: found.count for kind, found in verdict.faults.items()}
         assert verdict.holds, str(verdict)
         assert self.fired >= self.tried > 0, f"{self.fired} of {self.tried}: a fault that never struck proves nothing"
+
+    def catch(self, verdict: Verdict, fired: int, kinds: Collection[str]) -> None:
+        """Keep what the logs say of a planted mistake, and fail unless they betray it, in one of these ways."""
+        self.contexts, self.fired, self.second_judge = verdict.contexts, fired, verdict.counted.get(SECOND_JUDGE)
+        self.figures = {kind.partition(":")[0]: found.count for kind, found in verdict.faults.items()}
+        assert fired > 0, "what the mistake needs to do harm did not happen"
+        assert verdict.faults.keys() & set(kinds), f"not found: {verdict}"
 
     def keep(self, passed: bool, seconds: float) -> None:
         """Append its line."""

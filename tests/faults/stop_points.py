@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from schemas.source import Source
@@ -61,6 +62,11 @@ class Rig:
         """So many new contexts over 40 keys, which is every partition, acknowledged."""
         self.fed += 1
         return await feed.send(self.bootstrap, feed.bodies(count, 40, self.fed, label=f"{self.label}-{self.fed}", **fields))
+
+
+def asleep(process: Running) -> bool:
+    """Whether it stands still, by SIGSTOP."""
+    return "State:\tT" in Path(f"/proc/{process.pid}/status").read_text()
 
 
 def fired(process: Running, name: str) -> int:

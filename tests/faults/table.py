@@ -11,6 +11,8 @@ from typing import Any
 
 from deploy.local.kafka_node import REPOSITORY
 from tests.faults.case import COUNTED, read
+from tests.faults.mistakes import IN_THE_MODEL, ON_KAFKA, mistakes
+from tests.support.second_judge import HOLDS
 
 Line = dict[str, Any]
 DOCUMENT = REPOSITORY / "docs" / "measurements.md"
@@ -23,6 +25,7 @@ FAULTS = {
     "F5": "asleep for 3 s",
     "F6": "commit in doubt",
     "F7": "slow wire, broken connections",
+    "F8": "a worker cut off from broker and Redis",
     "F9": "a worker joins or leaves every 5 s",
     "F10": "one of three brokers killed",
     "F14": "the engine hangs, dies, lies",
@@ -33,11 +36,10 @@ FAULTS = {
     "F24": "a context that kills its worker",
     "F25": "a group's offsets are gone",
     "V8": "none, 100,000 contexts",
+    "unplanted": "the planted mistakes' schedules, without them",
 }
-HEAD = (
-    "| | fault | tried | fired | contexts | lost | twice | misordered | phantom | recovery p50 / worst s | seeds | passed | s |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-)
+COLUMNS = "fault, tried, fired, contexts, lost, twice, misordered, phantom, recovery p50 / worst s, seeds, passed, both judges, s"
+HEAD = ("| | " + COLUMNS.replace(", ", " | ") + " |", "|---" * (COLUMNS.count(",") + 2) + "|")
 
 
 def newest(lines: Iterable[Line]) -> list[Line]:
@@ -54,15 +56,18 @@ def row(fault: str, lines: Sequence[Line]) -> str:
     took = f"{median(recovery):.1f} / {recovery[-1]:.1f}" if recovery else ""
     seeds = " ".join(sorted({str(line["seed"]) for line in lines if line["seed"] is not None}))
     passed = f"{sum(line['passed'] for line in lines)} of {len(lines)}"
+    heard = [line["second_judge"] for line in lines if line.get("second_judge")]
+    agreed = f"{heard.count(HOLDS)} of {len(heard)}" if heard else ""
     seconds = f"{sum(line['seconds'] for line in lines):.0f}"
-    return f"| {fault} | {FAULTS[fault]} | " + " | ".join([*map(str, [*sums, *wrong]), took, seeds, passed, seconds]) + " |"
+    cells = [fault, FAULTS[fault], *map(str, [*sums, *wrong]), took, seeds, passed, agreed, seconds]
+    return f"| {' | '.join(cells)} |"
 
 
 def figures(lines: Iterable[Line]) -> list[str]:
     """What else the cases measured, a line each."""
     out = []
     for line in lines:
-        if line["figures"]:
+        if line["figures"] and line["fault"] not in (IN_THE_MODEL, ON_KAFKA):
             facts = ", ".join(f"{name} {value}" for name, value in line["figures"].items())
             out.append(f"- {line['fault']} `{line['name']}`: {facts}.")
     return out
@@ -77,7 +82,7 @@ def table(lines: Sequence[Line]) -> str:
     made = sorted({f"{line['commit']} ({line['broker']}, {line['client']})" for line in lines})
     minutes = sum(line["seconds"] for line in lines) / 60
     of = f"{len(lines)} cases in {minutes:.0f} minutes; commit {', '.join(made)}. Times in seconds."
-    return "\n".join([*HEAD, *rows, "", of, "", *figures(lines)])
+    return "\n".join([*HEAD, *rows, "", of, "", *mistakes(lines), "", *figures(lines)])
 
 
 def put(document: Path, text: str) -> None:

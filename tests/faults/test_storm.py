@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from tests.faults.case import Case
-from tests.faults.stop_points import Rig
+from tests.faults.stop_points import Rig, asleep, fired
 from tests.support.feed import feeding
 from tests.support.processes import Running
 
@@ -52,3 +52,19 @@ async def test_workers_that_come_and_go(wired: Rig, case: Case) -> None:
     case.figures = {"lanes claimed": claims + staying.said().count("lane.claimed "), "answers": given}
     case.figures["thrown away, at least %"] = round(100 * max(0, thrown) / given, 2)
     case.judge(verdict, len(fed.acknowledged))
+
+
+async def test_a_rebalance_in_the_middle_of_a_claim_leaves_no_lane_behind(rig: Rig, case: Case) -> None:
+    rig.start("router")
+    claimant = rig.launch("worker", TRADING_LLM_STOP_POINTS="claim.after_offset=stop@1")
+    sources = await rig.feed(60)
+    await rig.watch.until(lambda: asleep(claimant), "it stops in a claim")
+    guest = rig.launch("worker", ordinal=1)  # so that the first thing it hears when it wakes is that its lanes move
+    await rig.watch.until(lambda: "worker.started" in guest.said(), "another one has joined")
+    await rig.go_on(1.0)
+    claimant.resume()
+    await rig.watch.until_answered(sources)
+    await rig.watch.until_answered(later := await rig.feed(60))
+    case.fired = fired(claimant, "claim.after_offset")
+    case.judge(await rig.watch.settled(30), len(sources) + len(later))
+    assert "was claimed elsewhere" not in claimant.said(), "a lane that it had given up went on, against its own successor"

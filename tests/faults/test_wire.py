@@ -22,7 +22,7 @@ PER_S = 50
 BEFORE_S = 8.0
 SLOW_S = 25.0
 DELAY_S = 0.15  # each way
-# `control` cannot be confirmed read within 500 ms over such a wire, so that what acts waits until its time is over.
+# Every request takes 300 ms, and a transaction three of them: what acts may wait until its time is over.
 TTL_MS = 10_000
 BREAKS = 10
 BREAK_EVERY_S = 2.0

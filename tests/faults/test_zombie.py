@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from backbone.stops import NAMES
 from tests.faults.case import Case
-from tests.faults.stop_points import Rig, Room, fired
-from tests.support.processes import Running
+from tests.faults.stop_points import Rig, Room, asleep, fired
 
 pytestmark = [pytest.mark.faults, pytest.mark.fault("F4")]
 
@@ -19,11 +17,6 @@ SOON = ("lane.after_produce", "lane.after_offsets", "claim.after_fence")
 # Between begin and end: what it does next needs the lane.
 INSIDE = ("lane.after_begin", "lane.after_produce", "lane.after_offsets", "lane.before_end")
 POINTS = [*SOON, *(pytest.param(name, marks=pytest.mark.long) for name in sorted(NAMES) if name not in SOON)]
-
-
-def asleep(process: Running) -> bool:
-    """Whether it stands still, by SIGSTOP."""
-    return "State:\tT" in Path(f"/proc/{process.pid}/status").read_text()
 
 
 @pytest.mark.parametrize("name", POINTS)

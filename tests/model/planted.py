@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backbone import progress as bitmap
 from backbone.lane_state import MARK_ONLY, LaneState, Write
 from backbone.order import KeyOrder
 from backbone.outbox import Outbox
@@ -14,7 +15,6 @@ from backbone.progress import Mark, Progress
 from backbone.result import Result
 from router.dedupe import Dedupe, Name, Seen
 from schemas.record import Record
-from tests.model.machine import WINDOW
 from tests.model.owner import Owner
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -96,7 +96,7 @@ def a_watermark_that_waits_for_markers(patch: pytest.MonkeyPatch) -> None:
         made, missing = mark(progress, finishing, claims), wait_for(progress, 0)
         offset = min(missing | {made.offset})
         done = set(range(offset, progress.position)) - missing - (progress._open.keys() - set(finishing))
-        return Mark(offset, frozenset(each for each in done | made.ahead if 0 < each - offset <= WINDOW), claims)
+        return Mark(offset, frozenset(each for each in done | made.ahead if 0 < each - offset <= bitmap.WINDOW_OFFSETS), claims)
 
     patch.setattr(Progress, "deliver", deliver_waiting)
     patch.setattr(Progress, "pass_by", pass_by_waiting)

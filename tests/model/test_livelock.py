@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from backbone.reader import FENCED_PAUSE_HEARTBEATS
 from backbone.settings import Settings
+from tests.faults.case import Case
+from tests.faults.mistakes import IN_THE_MODEL
 from tests.model.parties import Contest
 
 pytestmark = pytest.mark.model
@@ -45,6 +47,9 @@ def test_a_fenced_rescuer_that_claims_again_at_once_is_found() -> None:
     assert sum(party.claims for party in contest.parties) > 50, "claims without end"
     assert contest.broker.outcomes == [], "and no outcome"
     sys.stdout.write("\n".join(["", *contest.schedule[:20], "…\n"]))
+    case = Case(IN_THE_MODEL, "a_fenced_rescuer_that_claims_again_at_once", fired=1)
+    case.figures = {"breaks": "alive", "claims without a commit": sum(party.claims for party in contest.parties)}
+    case.keep(True, 0.0)
 
 
 def done(bursts: list[int]) -> bool:

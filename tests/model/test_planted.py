@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.faults.case import Case
+from tests.faults.mistakes import IN_THE_MODEL
 from tests.model import planted
 from tests.model.answers import AnswersMachine
 from tests.model.machine import Machine
@@ -49,9 +52,13 @@ PLANTED: list[tuple[Plant, type[Machine], str]] = [
 @pytest.mark.parametrize(("plant", "machine", "promise"), PLANTED, ids=[plant.__name__ for plant, _, _ in PLANTED])
 def test_the_machine_finds(plant: Plant, machine: type[Machine], promise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    before = machine.schedules
+    before, began_s = machine.schedules, time.monotonic()
     with pytest.raises(AssertionError, match=f"^({promise}): ") as found:
         run_state_machine_as_test(machine, settings=SEARCH)
     broken = str(found.value).splitlines()[0]
-    tried = f"{machine.schedules - before} schedules tried, the shortest that shows it:"
+    schedules = machine.schedules - before
+    case = Case(IN_THE_MODEL, plant.__name__, fired=1)
+    case.figures = {"breaks": broken.partition(":")[0], "in schedules": schedules, "steps of the shortest": len(machine.last)}
+    case.keep(True, time.monotonic() - began_s)
+    tried = f"{schedules} schedules tried, the shortest that shows it:"
     sys.stdout.write("\n".join(["", f"{plant.__name__}: {broken}; {tried}", *(f"    {line}" for line in machine.last), ""]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from deploy.local.ports import free_port
+from deploy.local.ports import HOST, free_port
 from deploy.local.ready import Probe
 from deploy.local.redis_node import RedisNode
 from tests.support.processes import Running, start
@@ -14,8 +14,10 @@ from tests.support.processes import Running, start
 class RedisServer:
     """One Redis on a port of its own; it keeps nothing over its end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, also: str | None = None) -> None:
         self.node = RedisNode(free_port(), folder)
+        # Without a password it talks to this machine alone, unless it is told that another wire is ours, too.
+        self._more = () if also is None else ("--bind", HOST, also, "--protected-mode", "no")
         self._process: Running | None = None
 
     @classmethod
@@ -44,7 +46,7 @@ class RedisServer:
     def start_again(self) -> None:
         """Up, on the same port, empty."""
         self.node.prepare()
-        self._process = start("redis", self.node.command(), {}, Probe("redis", self.port), self.node.folder)
+        self._process = start("redis", (*self.node.command(), *self._more), {}, Probe("redis", self.port), self.node.folder)
         self._process.wait_ready(15)
 
     def kill(self) -> None:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deploy.local.ports import free_port
+from deploy.local.ports import HOST, free_port
 from deploy.local.ready import Probe
 from tests.support.kafka import MODELS
 from tests.support.processes import Running, start
 from tests.support.redis import RedisServer
 
 NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a process runs: what its command begins with, and the address at which it is asked whether it is ready."""
+
+    inside: tuple[str, ...] = ()
+    host: str = HOST
+
+
+HERE = Site()
 
 
 class Kafka(Protocol):
@@ -32,6 +44,7 @@ class Pipeline:
     ) -> None:
         self._folder = folder
         self._started: list[Running] = []
+        self.runner: tuple[str, ...] = ()  # a module, with its arguments, that runs the rooms; none: they run as they are
         self.environment = {
             "TRADING_LLM_KAFKA_BOOTSTRAP": broker.bootstrap,
             "TRADING_LLM_REDIS_URL": redis_server.url,
@@ -49,10 +62,10 @@ class Pipeline:
         """A router, started; not waited for."""
         return self._start(f"router-{ordinal}", "router", {"TRADING_LLM_ORDINAL": str(ordinal), **env})
 
-    def worker(self, model: str, ordinal: int = 0, env: Mapping[str, str] = NOTHING) -> Running:
+    def worker(self, model: str, ordinal: int = 0, env: Mapping[str, str] = NOTHING, site: Site = HERE) -> Running:
         """A worker of this model, started; not waited for."""
         own = {"TRADING_LLM_MODEL": model, "TRADING_LLM_ORDINAL": str(ordinal)}
-        return self._start(f"worker-{model}-{ordinal}", "workers", own | dict(env))
+        return self._start(f"worker-{model}-{ordinal}", "workers", own | dict(env), site=site)
 
     def gateway(self, env: Mapping[str, str] = NOTHING) -> Running:
         """A gateway, started; not waited for."""
@@ -64,9 +77,10 @@ class Pipeline:
         for process in reversed(self._started):
             process.end()
 
-    def _start(self, name: str, module: str, own: Mapping[str, str], port: int | None = None) -> Running:
+    def _start(self, name: str, module: str, own: Mapping[str, str], port: int | None = None, site: Site = HERE) -> Running:
         port = port or free_port()
+        command = (*site.inside, sys.executable, "-m", *self.runner, module)
         environment = self.environment | {"TRADING_LLM_HTTP_PORT": str(port)} | dict(own)
-        process = start(name, (sys.executable, "-m", module), environment, Probe("http", port), self._folder)
+        process = start(name, command, environment, Probe("http", port, site.host), self._folder)
         self._started.append(process)
         return process

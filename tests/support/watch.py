@@ -18,14 +18,17 @@ from schemas.headers import SRC, header_text
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS, model_topic
+from tests.support import second_judge
 from tests.support.weights import WRONG_SUM, wrong_sum
 from trading_llm.fault import Found
 from trading_llm.standing import Offsets
 from trading_llm.verdict import Logs, Verdict, judge
 
 OPEN_S_MAX = 5.0
+SECOND_JUDGE = "second judge"
+DIFFERS = "judges differ: the second judge says otherwise"
 
-__all__ = ["Verdict", "Watch", "watching"]
+__all__ = ["DIFFERS", "SECOND_JUDGE", "Verdict", "Watch", "watching"]
 
 
 class Watch:
@@ -66,14 +69,15 @@ class Watch:
     async def settled(self, s_max: float = 60.0) -> Verdict:
         """The verdict once every context has its outcome, no transaction is open and the marks have come up to them.
 
-        What holds is read again by a second reader: what this one saw, all along, must be the beginning of that.
+        What holds is read again by a second reader: what this one saw, all along, must be the beginning of that. Where there
+        is a second judge, it must come to the same.
         """
         deadline = time.monotonic() + s_max
         found = await self.verdict()
         while not found.holds and time.monotonic() < deadline:
             await asyncio.sleep(0.3)
             found = await self.verdict()
-        return await self._verdict_of_another() if found.holds else found
+        return await self._heard_twice(await self._verdict_of_another() if found.holds else found)
 
     async def verdict(self) -> Verdict:
         """The verdict on everything up to now."""
@@ -83,6 +87,15 @@ class Watch:
             await self.read()
         open_places = await self._scan.behind(ends)
         return await self._judged(self._seen, Offsets(committed, ends=await self._scan.ends(), open_places=open_places))
+
+    async def _heard_twice(self, found: Verdict) -> Verdict:
+        said = await asyncio.to_thread(second_judge.opinion, self.settings.kafka_bootstrap)
+        if said is None:
+            return found
+        counted = {**found.counted, SECOND_JUDGE: said}
+        agrees = said == (second_judge.HOLDS if found.holds else second_judge.FAULTS)
+        differs = {} if agrees else {DIFFERS: Found(1, [said])}
+        return replace(found, counted=counted, faults={**found.faults, **differs})
 
     async def marks(self) -> dict[Place, Mark]:
         """What each lane's group has committed."""

@@ -26,21 +26,35 @@ def test_a_halt_that_cannot_be_read_halts_all_the_same(value: bytes) -> None:
     assert "halt/1" in halt.why
 
 
-def test_a_reply_certifies_the_look_that_found_the_one_before_it() -> None:
+def test_what_was_read_is_confirmed_as_of_when_its_end_was_asked_for() -> None:
     certificate = Certificate()
-    certificate.look(1.0, 1_000)
-    assert certificate.certified_s < 0, "nothing is known of when the first reply was asked for"
-    certificate.look(1.1, 1_100)
-    assert certificate.certified_s == 1.0
-    certificate.look(1.15, 1_100)
-    assert certificate.certified_s == 1.0, "no reply came"
+    assert not certificate.holds(7, 1.0), "nothing was asked"
+    certificate.answered(1.0, 7)
+    assert certificate.holds(7, 1.4)
+    assert not certificate.holds(7, 1.5), "half a second later it is not known what came since"
+    assert not certificate.holds(6, 1.4), "one record is there that was not read"
 
 
-def test_an_old_reply_that_is_read_after_a_pause_certifies_nothing_new() -> None:
+def test_over_a_wire_of_300_ms_there_is_always_a_confirmation() -> None:
     certificate = Certificate()
-    certificate.look(1.0, 1_000)
-    certificate.look(1.1, 1_100)
-    certificate.look(61.1, 61_100)  # asked for before a pause of a minute, read after it
-    assert certificate.certified_s == 1.1
-    certificate.look(61.2, 61_200)
-    assert certificate.certified_s == 61.1
+    arrivals = {round(asked + 0.3, 1): asked for asked in (each / 10 for each in range(20))}
+    for tenth in range(3, 20):
+        certificate.answered(arrivals[tenth / 10], 7)
+        assert certificate.holds(7, tenth / 10 + 0.099), "until the next answer comes"
+
+
+def test_an_old_answer_that_is_read_after_a_pause_confirms_nothing_new() -> None:
+    certificate = Certificate()
+    certificate.answered(1.0, 7)
+    certificate.answered(1.1, 7)  # asked for before a pause of a minute, read after it
+    assert not certificate.holds(7, 61.1)
+    certificate.answered(61.1, 8)
+    assert not certificate.holds(7, 61.2), "what came in the pause is not read"
+    assert certificate.holds(8, 61.2)
+
+
+def test_an_answer_that_was_overtaken_changes_nothing() -> None:
+    certificate = Certificate()
+    certificate.answered(1.1, 8)
+    certificate.answered(1.0, 7)
+    assert not certificate.holds(7, 1.2)

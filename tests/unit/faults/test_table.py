@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults import table
 from tests.faults.memory import Memory
+from tests.faults.mistakes import mistakes
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +28,20 @@ def test_only_the_newest_line_of_a_case_counts() -> None:
 def test_a_row_adds_its_cases_up() -> None:
     faults = {"lost": 1, "waiting": 2, "misordered": 4}
     row = table.row("F2", [line(), line("other", faults=faults, recovery_s=[9.0], passed=False)])
-    assert row == "| F2 | killed at a stop point | 2 | 2 | 120 | 3 | 0 | 4 | 0 | 1.5 / 9.0 | 7 | 1 of 2 | 6 |"
+    assert row == "| F2 | killed at a stop point | 2 | 2 | 120 | 3 | 0 | 4 | 0 | 1.5 / 9.0 | 7 | 1 of 2 |  | 6 |"
+
+
+def test_a_row_says_how_often_both_judges_agreed() -> None:
+    row = table.row("F2", [line(second_judge="holds"), line("other", second_judge="faults"), line("not asked")])
+    assert "| 1 of 2 | 9 |" in row
+
+
+def test_a_mistake_is_caught_where_all_who_looked_found_it() -> None:
+    model = line("auto_commit", fault="model", figures={"atomic": 3})
+    kafka = line("test_it_is_found[auto_commit]", fault="planted", figures={"lost": 20})
+    assert "| (d) | auto commit | atomic 3 | lost 20 | yes |" in mistakes([model, kafka])
+    assert "| (d) | auto commit | atomic 3 | not found | **no** |" in mistakes([model, kafka | {"passed": False}])
+    assert mistakes([model, kafka])[-1] == "Planted mistakes caught: 1 of 11."
 
 
 def test_a_fault_that_no_column_names_is_seen_in_what_passed() -> None:
