@@ -19,7 +19,8 @@ from backbone.errors import Fatal, Transient
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
 from schemas import topic as names
-from schemas.policy import Policy, PolicyError
+from schemas.policy import Policy
+from schemas.policy_fault import PolicyError
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
