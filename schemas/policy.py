@@ -113,6 +113,11 @@ class Policy(_Table):
         """The sha256 of the file's text."""
         return digest(self._text.encode("utf-8"))
 
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return self._text
+
     @cached_property
     def restricted(self) -> tuple[str, ...] | None:
         """The only models that run, where this policy was restricted to them."""
