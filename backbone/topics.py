@@ -20,7 +20,7 @@ from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
 from schemas import topic as names
 from schemas.policy import Policy
-from schemas.policy_fault import PolicyError
+from schemas.policy_flaw import PolicyError
 
 DAY_MS = 86_400_000
 FOR_EVER = -1

@@ -13,8 +13,8 @@ from schemas.action import Action
 from schemas.canonical import digest
 from schemas.catalogue import ModelName
 from schemas.context import HORIZON_S_MAX, TTL_MS_MAX, Actions, Fraction
-from schemas.policy_check import faults_of, faults_of_file
-from schemas.policy_fault import PolicyError, invalid, refusal
+from schemas.policy_check import flaws_of, flaws_of_file
+from schemas.policy_flaw import PolicyError, invalid, refusal
 from schemas.size import CANDIDATES_MAX
 
 RULES_MAX: Final = 64
@@ -136,16 +136,16 @@ class Policy(_Table):
     def from_toml(cls, text: str, name: str = "policy") -> Policy:
         """The policy in this text; PolicyError, naming line, key and remedy, where it holds none. `name` is the text's."""
         policy = cls._read(text, name)
-        if faults := faults_of(policy):
-            raise refusal(name, text, faults)
+        if flaws := flaws_of(policy):
+            raise refusal(name, text, flaws)
         return policy
 
     @classmethod
     def from_file(cls, text: str, name: str, catalogue: Collection[str]) -> Policy:
         """The policy in a file that is to be put in force: it carries a version, and names only models of the catalogue."""
         policy = cls._read(text, name)
-        if faults := [*faults_of(policy), *faults_of_file(policy, catalogue)]:
-            raise refusal(name, text, faults)
+        if flaws := [*flaws_of(policy), *flaws_of_file(policy, catalogue)]:
+            raise refusal(name, text, flaws)
         return policy
 
     @classmethod

@@ -17,7 +17,7 @@ from schemas.canonical import rfc3339
 from schemas.context import read_context
 from schemas.market import interval_ms
 from schemas.policy import Policy
-from schemas.policy_fault import PolicyError
+from schemas.policy_flaw import PolicyError
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Rejected
 from schemas.source import Source
@@ -40,15 +40,15 @@ Most = Annotated[int, typer.Option("--contexts", min=1, max=1_000_000, help="At 
 
 @app.command()
 def check(file: File, json: say.Json = False) -> None:
-    """Whether this file may be put in force; exit 1 with each fault, its line and the remedy."""
+    """Whether this file may be put in force; exit 1 with each flaw, its line and the remedy."""
     try:
         policy = Policy.from_file(_text(file), Path(file).name, settings().catalogue_names)
     except PolicyError as error:
         if json:
-            say.document({"holds": False, "version": None, "digest": None, "faults": error.lines})
+            say.document({"holds": False, "version": None, "digest": None, "flaws": error.lines})
         raise DidNotHold("\n".join(error.lines)) from None
     if json:
-        say.document({"holds": True, "version": policy.version, "digest": policy.digest, "faults": []})
+        say.document({"holds": True, "version": policy.version, "digest": policy.digest, "flaws": []})
     else:
         print(f"{file} is sound: version {policy.version}, digest {policy.digest}")
 

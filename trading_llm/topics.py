@@ -9,7 +9,7 @@ import typer
 
 from backbone import topics
 from backbone.errors import Fatal
-from schemas.policy_fault import PolicyError
+from schemas.policy_flaw import PolicyError
 from trading_llm import say
 from trading_llm.exits import WrongUse
 from trading_llm.surroundings import settings

@@ -9,7 +9,7 @@ import pytest
 
 import router
 from schemas.policy import Policy
-from schemas.policy_fault import PolicyError
+from schemas.policy_flaw import PolicyError
 from tests.unit.samples import CATALOGUE, POLICY_TEXT, policy
 
 pytestmark = pytest.mark.unit

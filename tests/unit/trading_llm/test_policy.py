@@ -60,18 +60,18 @@ def explained(file: Path, context: dict[str, Any], **event: Any) -> dict[str, An
 def test_a_sound_file_is_checked_with_its_version_and_digest(file: Path) -> None:
     result = run("check", file, "--json")
     assert result.exit_code == 0
-    assert json.loads(result.stdout).keys() == {"holds", "version", "digest", "faults"}
+    assert json.loads(result.stdout).keys() == {"holds", "version", "digest", "flaws"}
     assert "is sound: version 3" in run("check", file).stdout
 
 
-def test_each_fault_is_a_line_with_its_place_and_remedy(file: Path) -> None:
+def test_each_flaw_is_a_line_with_its_place_and_remedy(file: Path) -> None:
     file.write_text(POLICY_TEXT.replace('model = "qwen"', 'model = "gwen"'))
     result = run("check", file, "--json")
     told = json.loads(result.stdout)
-    assert (result.exit_code, told["holds"], len(told["faults"])) == (1, False, 2)
-    assert told["faults"][0] == "mine.toml: version: is required; add `version = 1` at the top"
-    assert told["faults"][1].startswith("mine.toml, line 12: rules[1].model: gwen is not in the catalogue (deepseek, fingpt")
-    assert result.stderr == "trading-llm: " + "\n".join(told["faults"]) + "\n"
+    assert (result.exit_code, told["holds"], len(told["flaws"])) == (1, False, 2)
+    assert told["flaws"][0] == "mine.toml: version: is required; add `version = 1` at the top"
+    assert told["flaws"][1].startswith("mine.toml, line 12: rules[1].model: gwen is not in the catalogue (deepseek, fingpt")
+    assert result.stderr == "trading-llm: " + "\n".join(told["flaws"]) + "\n"
     for command in (("apply", file), ("explain", file, "-"), ("diff", DEFAULT, file)):
         assert run(*command, given={}).exit_code == 1
 

@@ -18,7 +18,7 @@ _REMEDIES: Final = {UNKNOWN_FIELD: "remove it, or correct its spelling", "is req
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Flaw:
     """One thing that is wrong: where, and in a sentence what, with the remedy after a semicolon."""
 
     key: Key
@@ -40,15 +40,15 @@ class PolicyError(ValueError):
         self.lines = lines
 
 
-def invalid(error: ValidationError) -> list[Fault]:
+def invalid(error: ValidationError) -> list[Flaw]:
     """What validation found."""
-    return [Fault(key, _with_remedy(rule)) for key, (_, rule) in validation_flaws(error)]
+    return [Flaw(key, _with_remedy(rule)) for key, (_, rule) in validation_flaws(error)]
 
 
-def refusal(name: str, text: str, faults: Iterable[Fault]) -> PolicyError:
+def refusal(name: str, text: str, flaws: Iterable[Flaw]) -> PolicyError:
     """The error that says all of these, each with its line in the text, in the order of the lines."""
-    placed = [Fault(each.key, each.rule, line_of(text, each.key)) for each in faults]
-    return PolicyError(*(each.said(name) for each in sorted(placed, key=lambda fault: fault.line or 0)))
+    placed = [Flaw(each.key, each.rule, line_of(text, each.key)) for each in flaws]
+    return PolicyError(*(each.said(name) for each in sorted(placed, key=lambda flaw: flaw.line or 0)))
 
 
 def _with_remedy(rule: str) -> str:
