@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.market import YEAR_MS, Candle, MarketContext
@@ -69,9 +69,8 @@ def compute_features(context: MarketContext, thresholds: Thresholds) -> Features
     bars = context.candles[-(thresholds.recent_bars + 1) :]
     ratio = _volume_ratio(bars) if context.volume_ratio is None else context.volume_ratio
     volatility = _volatility(bars, context.interval_ms) if context.volatility is None else context.volatility
-    sentiment, large_pct = context.sentiment, thresholds.large_position_pct
-    held = None if large_pct is None else _position_pct(context)
-    return Features(
+    sentiment = context.sentiment
+    features = Features(
         has_position=context.holds,
         high_volume=None if ratio is None else ratio >= thresholds.high_volume_ratio,
         volatility_high=None if volatility is None else volatility >= thresholds.high_volatility,
@@ -79,10 +78,14 @@ def compute_features(context: MarketContext, thresholds: Thresholds) -> Features
         volume_ratio=_rounded(ratio),
         volatility=_rounded(volatility),
         sentiment=sentiment,
-        large_position=None if held is None or large_pct is None else held >= large_pct,
-        position_pct=_rounded(held),
-        measured=large_pct is not None,
     )
+    return features if thresholds.large_position_pct is None else _measured(features, context, thresholds.large_position_pct)
+
+
+def _measured(features: Features, context: MarketContext, large_pct: float) -> Features:
+    held = _position_pct(context)
+    large = None if held is None else held >= large_pct
+    return replace(features, large_position=large, position_pct=_rounded(held), measured=True)
 
 
 def _position_pct(context: MarketContext) -> float | None:
