@@ -18,7 +18,8 @@ from backbone import clients, telemetry
 from backbone.errors import Fatal
 from backbone.settings import Settings
 from schemas.halt import Halt, HaltMode
-from schemas.policy import Policy, PolicyError
+from schemas.policy import Policy
+from schemas.policy_flaw import PolicyError
 from schemas.topic import CONTROL
 
 FRESH_S = 0.5  # a halt stops what acts within a second of its log time; half of that is for us to read it

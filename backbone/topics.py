@@ -20,7 +20,8 @@ from backbone.features import check_transactions
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
 from schemas import topic as names
-from schemas.policy import Policy, PolicyError
+from schemas.policy import Policy
+from schemas.policy_flaw import PolicyError
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
@@ -199,38 +200,60 @@ async def _is_new(consumer: AIOKafkaConsumer, partition: TopicPartition, planned
 
 async def _put_policy(settings: Settings) -> None:
     """Put the policy file in force on `control`, unless one is that can be read."""
-    consumer = clients.reader(settings, auto_offset_reset="earliest")
-    consumer.assign([PARTITION])
+    if await _current(settings) is None:
+        await publish_policy(settings, settings.policy.read_text(encoding="utf-8"), settings.policy.name)
+
+
+async def policy_in_force(settings: Settings) -> Policy | None:
+    """The policy in force as it lies on `control`; None where none is, or none that can be read. Raises Fatal."""
     try:
-        await consumer.start()
-        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
-        values: dict[str, bytes | None] = {}
-        while await consumer.position(PARTITION) < end:
-            read = await consumer.getmany(PARTITION, timeout_ms=500)
-            values |= {(each.key or b"").decode("utf-8", "replace"): each.value for each in read.get(PARTITION, ())}
-    finally:
-        await clients.stop(consumer)
-    if not _is_in_force(values):
-        await publish_policy(settings, settings.policy.read_text(encoding="utf-8"))
+        async with asyncio.timeout(settings.request_timeout_s):
+            return await _current(settings)
+    except (KafkaError, TimeoutError) as error:
+        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
 
 
-def _is_in_force(values: dict[str, bytes | None]) -> bool:
-    digest = (values.get(POLICY_CURRENT) or b"").decode("utf-8", "replace").strip().strip('"')
-    try:
-        return Policy.from_toml(json.loads(values.get(f"policy/{digest}") or b"")["text"]).digest == digest
-    except (ValueError, KeyError, TypeError, PolicyError):
-        return False
+async def publish_policy(settings: Settings, text: str, name: str = "policy") -> str:
+    """Put this policy in force; answers its digest. `name` is its file's.
 
-
-async def publish_policy(settings: Settings, text: str) -> str:
-    """Put this policy in force; answers its digest. Raises PolicyError where the text is none."""
-    digest = Policy.from_toml(text).digest
+    The text goes first: whoever reads which digest is in force has read its text. Raises PolicyError where the text may
+    not be put in force, and Fatal where the broker is away.
+    """
+    digest = Policy.from_file(text, name, settings.catalogue_names).digest
     producer = clients.plain_producer(settings)
     try:
         await producer.start()
         body = json.dumps({"text": text}).encode()
         await producer.send_and_wait(names.CONTROL, key=f"policy/{digest}".encode(), value=body)
         await producer.send_and_wait(names.CONTROL, key=POLICY_CURRENT.encode(), value=json.dumps(digest).encode())
+    except KafkaError as error:
+        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
     finally:
         await clients.stop(producer)
     return digest
+
+
+async def _current(settings: Settings) -> Policy | None:
+    values = await _said(settings)
+    digest = (values.get(POLICY_CURRENT) or b"").decode("utf-8", "replace").strip().strip('"')
+    try:
+        policy = Policy.from_toml(json.loads(values.get(f"policy/{digest}") or b"")["text"])
+    except (ValueError, KeyError, TypeError, PolicyError):
+        return None
+    return policy if policy.digest == digest else None
+
+
+async def _said(settings: Settings) -> dict[str, bytes | None]:
+    """The newest value of each key of `control`."""
+    consumer = clients.reader(settings, auto_offset_reset="earliest")
+    consumer.assign([PARTITION])
+    values: dict[str, bytes | None] = {}
+    try:
+        await consumer.start()
+        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
+        while await consumer.position(PARTITION) < end:
+            read = await consumer.getmany(PARTITION, timeout_ms=500)
+            values |= {(each.key or b"").decode("utf-8", "replace"): each.value for each in read.get(PARTITION, ())}
+    finally:
+        await clients.stop(consumer)
+    return values

@@ -1,10 +1,10 @@
-"""What the rules see of a market: four facts and the numbers behind them."""
+"""What the rules see of a market: its facts and the numbers behind them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from schemas.market import YEAR_MS, Candle, MarketContext
@@ -17,7 +17,11 @@ SAMPLES_MIN = 4
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Facts are True, False, or None where the context does not say; `volatility` is an annualised fraction."""
+    """Facts are True, False, or None where the context does not say; `volatility` is an annualised fraction.
+
+    `position_pct` is a fraction of equity. `measured` says whether the policy asks how large the position is: elsewhere
+    nothing is shown of it.
+    """
 
     has_position: bool | None = None
     high_volume: bool | None = None
@@ -26,14 +30,24 @@ class Features:
     volume_ratio: float | None = None
     volatility: float | None = None
     sentiment: float | None = None
+    large_position: bool | None = None
+    position_pct: float | None = None
+    measured: bool = False
 
     def holds(self, name: str) -> bool:
         """Whether this fact is known and true: an unknown one never makes a rule match."""
         return getattr(self, name) is True
 
+    def hold(self, names: Sequence[str]) -> bool:
+        """Whether all of these facts are known and true."""
+        for name in names:  # noqa: SIM110 - this is asked for every rule and context, and all() takes twice as long
+            if getattr(self, name) is not True:
+                return False
+        return True
+
     def as_route(self) -> dict[str, Feature | None]:
         """The features as a decision's route shows them, unknown facts named so."""
-        return {
+        shown: dict[str, Feature | None] = {
             "has_position": _named(self.has_position),
             "high_volume": _named(self.high_volume),
             "volatility_high": _named(self.volatility_high),
@@ -42,6 +56,9 @@ class Features:
             "volatility": self.volatility,
             "sentiment": self.sentiment,
         }
+        if self.measured:
+            shown |= {"large_position": _named(self.large_position), "position_pct": self.position_pct}
+        return shown
 
 
 def compute_features(context: MarketContext, thresholds: Thresholds) -> Features:
@@ -53,7 +70,7 @@ def compute_features(context: MarketContext, thresholds: Thresholds) -> Features
     ratio = _volume_ratio(bars) if context.volume_ratio is None else context.volume_ratio
     volatility = _volatility(bars, context.interval_ms) if context.volatility is None else context.volatility
     sentiment = context.sentiment
-    return Features(
+    features = Features(
         has_position=context.holds,
         high_volume=None if ratio is None else ratio >= thresholds.high_volume_ratio,
         volatility_high=None if volatility is None else volatility >= thresholds.high_volatility,
@@ -62,6 +79,23 @@ def compute_features(context: MarketContext, thresholds: Thresholds) -> Features
         volatility=_rounded(volatility),
         sentiment=sentiment,
     )
+    return features if thresholds.large_position_pct is None else _measured(features, context, thresholds.large_position_pct)
+
+
+def _measured(features: Features, context: MarketContext, large_pct: float) -> Features:
+    held = _position_pct(context)
+    large = None if held is None else held >= large_pct
+    return replace(features, large_position=large, position_pct=_rounded(held), measured=True)
+
+
+def _position_pct(context: MarketContext) -> float | None:
+    """What the position is worth, either way, as a fraction of equity; None where size, price or equity is not known."""
+    size, price, equity = context.position_size, context.price_ref, None if context.account is None else context.account.equity
+    if size == 0:
+        return 0.0
+    if size is None or price is None or equity is None or equity <= 0:
+        return None
+    return _finite(abs(size) * price / equity)
 
 
 def _volume_ratio(bars: Sequence[Candle]) -> float | None:

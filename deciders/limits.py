@@ -17,13 +17,17 @@ from schemas.question import Question
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is in force when an answer is judged: policy, the model that answered, MIN_LLM_CONFIDENCE, halt, time."""
+    """What is in force when an answer is judged: policy, the model that answered, MIN_LLM_CONFIDENCE, halt, time.
+
+    `rule` is what routed the question, `route.rule`; None where no rule of the policy did.
+    """
 
     policy: Policy
     model: str
     min_confidence: float
     halt: Halt | None
     now_ms: int
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,14 @@ class _Case:
 _NO_STOPS = Stops(None, None)
 
 
-def threshold(question: Question, policy: Policy, model: str, min_confidence: float) -> float:
-    """The confidence below which nothing acts: the global one, replaced by the model's own, tightened by the bot."""
-    return _terms(question, policy, model, min_confidence).threshold
+def terms(question: Question, bounds: Bounds) -> Terms:
+    """What the question is held to; its threshold is the global one, replaced by the model's own, that by the rule's.
+
+    The bot may tighten each. Neither halt nor time of the bounds counts here.
+    """
+    policy = bounds.policy
+    own = policy.min_confidence(bounds.model, bounds.rule)
+    return terms_of(question.event.limits, policy.limits, bounds.min_confidence if own is None else own)
 
 
 def clamp(proposed: Proposed, confidence: float | None, question: Question, bounds: Bounds) -> Limited:
@@ -92,8 +101,8 @@ def clamp(proposed: Proposed, confidence: float | None, question: Question, boun
     6. a halt that lets only reducing actions out: HALTED for the others;
     7. on spot, a SELL without a position; then size and stops, BLOCKED_BY_RISK where nothing is left.
     """
-    policy, halt = bounds.policy, bounds.halt
-    case = _Case(proposed, question, bounds, _terms(question, policy, bounds.model, bounds.min_confidence))
+    halt = bounds.halt
+    case = _Case(proposed, question, bounds, terms(question, bounds))
     if question.is_over(bounds.now_ms):
         return case.ended(Status.EXPIRED)
     if halt is not None and halt.mode is HaltMode.FULL:
@@ -113,11 +122,6 @@ def clamp(proposed: Proposed, confidence: float | None, question: Question, boun
 def halt_reason(halt: Halt) -> str:
     """What a HALTED decision says: which halt, and why it stands."""
     return f"halt {halt.scope} ({halt.mode}): {halt.why or 'no reason given'}"
-
-
-def _terms(question: Question, policy: Policy, model: str, min_confidence: float) -> Terms:
-    own = policy.of(model).min_confidence
-    return terms_of(question.event.limits, policy.limits, min_confidence if own is None else own)
 
 
 def _sure(confidence: float | None, threshold_: float) -> bool:

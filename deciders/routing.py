@@ -86,7 +86,7 @@ def _choice(question: Question, features: Features, policy: Policy, catalogue: C
             raise Rejected("model_preference", known, envelope_of(question.event, question.received_at_ms))
         return _Choice(preferred, "preference", f"the bot asked for {preferred}")
     for rule in policy.rules:
-        if all(features.holds(name) for name in rule.when):
+        if features.hold(rule.when):
             facts = " and ".join(rule.when)
             return _Choice(rule.model, rule.name, f"{facts} → {rule.model}{_restriction(policy)}", rule.alternatives)
     return _Choice(policy.default, "default", f"no rule holds → {policy.default}{_restriction(policy)}")

@@ -11,6 +11,8 @@ from schemas.market import Candle
 from schemas.size import CONTEXT_BYTES_MAX, CONTEXT_LEVELS_MAX, clip
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from schemas.context import ContextEvent
 
 Flaw = tuple[str, str]
@@ -65,13 +67,21 @@ class BrokenRule(Exception):
 
 def validation_flaw(error: ValidationError) -> Flaw:
     """The first thing that validation found, in the contract's words."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field, kind = _path(first["loc"]), first["type"]
+    return _flaw(error.errors(include_url=False, include_input=False)[0])
+
+
+def validation_flaws(error: ValidationError) -> list[tuple[tuple[int | str, ...], Flaw]]:
+    """Everything that validation found, each with the way to it from the top."""
+    return [(each["loc"], _flaw(each)) for each in error.errors(include_url=False, include_input=False)]
+
+
+def _flaw(found: ErrorDetails) -> Flaw:
+    field, kind = field_path(found["loc"]), found["type"]
     if hint := _HINTS.get((field, kind)):
         return field, hint
     if rule := _RULES.get(kind):
-        return field, rule.format(**first.get("ctx", {}))
-    return field, clip(first["msg"], FIELD_CHARACTERS_MAX)
+        return field, rule.format(**found.get("ctx", {}))
+    return field, clip(found["msg"], FIELD_CHARACTERS_MAX)
 
 
 def content_flaw(context: dict[str, Any], value_bytes: int) -> Flaw | None:
@@ -121,7 +131,7 @@ def _news_flaw(event: ContextEvent, as_of_ms: int) -> Flaw | None:
     return None
 
 
-def _path(loc: tuple[int | str, ...]) -> str:
+def field_path(loc: tuple[int | str, ...]) -> str:
     """`context.candles[3].c`, also where the row came as a list."""
     path = ""
     for part in loc:

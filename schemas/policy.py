@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, ValidationError, model_validator
 
 from schemas.action import Action
-from schemas.broken_rule import validation_flaw
 from schemas.canonical import digest
 from schemas.catalogue import ModelName
 from schemas.context import HORIZON_S_MAX, TTL_MS_MAX, Actions, Fraction
+from schemas.policy_check import flaws_of, flaws_of_file
+from schemas.policy_flaw import PolicyError, invalid, refusal
 from schemas.size import CANDIDATES_MAX
 
 RULES_MAX: Final = 64
 TOML_BYTES_MAX: Final = 64 * 1024
 
-FeatureName = Literal["has_position", "high_volume", "volatility_high", "sentiment_clear"]
+FeatureName = Literal["has_position", "high_volume", "volatility_high", "sentiment_clear", "large_position"]
+Mode = Literal["full", "label"]
 Chain = Annotated[tuple[ModelName, ...], Strict(False), Field(max_length=CANDIDATES_MAX)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class PolicyError(ValueError):
-    """A policy file cannot be used; the message names the key or the line, and the remedy."""
 
 
 class _Table(BaseModel):
@@ -38,19 +37,25 @@ class Thresholds(_Table):
     high_volatility: Positive = 0.8
     clear_sentiment: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.6
     recent_bars: Annotated[int, Field(ge=2, le=500)] = 20
+    large_position_pct: Positive | None = None  # of equity; None: `large_position` is off
 
 
 class Rule(_Table):
-    """Where all of `when` hold, `model` is asked, or one of `alternatives` while that is much sooner or alone in time."""
+    """Where all of `when` hold, `model` is asked, or one of `alternatives` while it is overloaded.
+
+    Its threshold and mode go before the model's own, for whichever model answers what this rule routed.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    when: Annotated[tuple[FeatureName, ...], Strict(False), Field(min_length=1, max_length=4)]
+    when: Annotated[tuple[FeatureName, ...], Strict(False), Field(min_length=1, max_length=5)]
     model: ModelName
     alternatives: Chain = ()
+    min_confidence: Fraction | None = None
+    mode: Mode | None = None
 
 
 class Balance(_Table):
-    """When another model takes a question: where the chosen one's expected wait is more than `factor` times its own."""
+    """When an alternative takes over: once the chosen model's wait is more than `factor` times the alternative's."""
 
     factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
 
@@ -84,27 +89,34 @@ class ModelPolicy(_Table):
     """What holds for one model: its own confidence threshold (it replaces the global one), and how it answers."""
 
     min_confidence: Fraction | None = None
-    mode: Literal["full", "label"] = "full"
+    mode: Mode = "full"
 
 
 class Policy(_Table):
     """The rules in their order, the chains behind each model, and the limits."""
 
+    version: Annotated[int, Field(ge=1)] | None = None  # its author's count; the digest is what names a policy
     default: ModelName
     features: Thresholds = Thresholds()
     rules: Annotated[tuple[Rule, ...], Strict(False), Field(max_length=RULES_MAX)] = ()
-    fallback: dict[ModelName, Chain] = {}
     balance: Balance = Balance()
+    fallback: dict[ModelName, Chain] = {}
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     models: dict[ModelName, ModelPolicy] = {}
     _text: str = PrivateAttr(default="")
     _restricted: tuple[str, ...] | None = PrivateAttr(default=None)
+    _unrestricted: tuple[Rule, ...] = PrivateAttr(default=())
 
     @cached_property
     def digest(self) -> str:
         """The sha256 of the file's text."""
         return digest(self._text.encode("utf-8"))
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return self._text
 
     @cached_property
     def restricted(self) -> tuple[str, ...] | None:
@@ -115,35 +127,49 @@ class Policy(_Table):
     def _chains(self) -> dict[str, tuple[str, ...]]:
         return {name: self._chain(name) for name in self.names}
 
+    @cached_property
+    def _by_name(self) -> dict[str | None, Rule]:
+        # A rule that is skipped here may have routed elsewhere what is judged here: what it demands holds all the same.
+        return {rule.name: rule for rule in (*self._unrestricted, *self.rules)}
+
     @classmethod
-    def from_toml(cls, text: str) -> Policy:
-        """The policy in this text; PolicyError, naming line or key and the remedy, where it holds none."""
-        if len(text.encode("utf-8", "replace")) > TOML_BYTES_MAX:
-            raise PolicyError(f"policy: has more than {TOML_BYTES_MAX} bytes; shorten it")
-        try:
-            table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise PolicyError(f"policy: is no TOML: {error}") from None
-        policy = cls._checked(table)
-        policy._text = text
+    def from_toml(cls, text: str, name: str = "policy") -> Policy:
+        """The policy in this text; PolicyError, naming line, key and remedy, where it holds none. `name` is the text's."""
+        policy = cls._read(text, name)
+        if flaws := flaws_of(policy):
+            raise refusal(name, text, flaws)
         return policy
 
     @classmethod
-    def _checked(cls, table: dict[str, Any]) -> Policy:
+    def from_file(cls, text: str, name: str, catalogue: Collection[str]) -> Policy:
+        """The policy in a file that is to be put in force: it carries a version, and names only models of the catalogue."""
+        policy = cls._read(text, name)
+        if flaws := [*flaws_of(policy), *flaws_of_file(policy, catalogue)]:
+            raise refusal(name, text, flaws)
+        return policy
+
+    @classmethod
+    def _read(cls, text: str, name: str) -> Policy:
+        """The policy, each field of it sound by itself."""
+        if len(text.encode("utf-8", "replace")) > TOML_BYTES_MAX:
+            raise PolicyError(f"{name}: has more than {TOML_BYTES_MAX} bytes; shorten it")
         try:
-            policy = cls.model_validate(table)
+            policy = cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise PolicyError(f"{name}: is no TOML: {error}") from None
+        except RecursionError:
+            raise PolicyError(f"{name}: is nested too deeply; no table of a policy holds more than two others") from None
         except ValidationError as error:
-            field, rule = validation_flaw(error)
-            raise PolicyError(f"policy: {field or 'the file'}: {rule}{_remedy(rule)}") from None
-        _check_rules(policy)
-        _check_chains(policy)
+            raise refusal(name, text, invalid(error)) from None
+        policy._text = text
         return policy
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every model that this policy names, each once, the default first."""
+        ruled = (name for rule in self.rules for name in (rule.model, *rule.alternatives))
         chained = (name for chain in self.fallback.values() for name in chain)
-        return tuple(dict.fromkeys((self.default, *(r.model for r in self.rules), *self.fallback, *chained)))
+        return tuple(dict.fromkeys((self.default, *ruled, *self.fallback, *chained)))
 
     def chain(self, model: str) -> tuple[str, ...]:
         """Whom to ask, in this order, when `model` cannot be; without a chain of its own, the default."""
@@ -156,8 +182,23 @@ class Policy(_Table):
             chain = (*(name for name in chain if name in self.restricted), self.default)
         return tuple(dict.fromkeys(name for name in chain if name != model))
 
+    def alternatives(self, rule: str | None) -> tuple[str, ...]:
+        """Who may take over, in this order, while the model of this rule is overloaded; nobody where it is no rule's name."""
+        found = self._by_name.get(rule)
+        return () if found is None else found.alternatives
+
+    def mode(self, model: str, rule: str | None) -> Mode:
+        """How `model` answers what `rule` routed: as the rule says, else as is the model's own."""
+        found = self._by_name.get(rule)
+        return self.of(model).mode if found is None or found.mode is None else found.mode
+
+    def min_confidence(self, model: str, rule: str | None) -> float | None:
+        """The threshold for what `rule` routed and `model` answers: the rule's, else the model's own; None: the global one."""
+        found = self._by_name.get(rule)
+        return self.of(model).min_confidence if found is None or found.min_confidence is None else found.min_confidence
+
     def of(self, model: str) -> ModelPolicy:
-        """What holds for this model."""
+        """What holds for this model where no rule says otherwise."""
         return self.models.get(model, _PLAIN)
 
     def restricted_to(self, models: tuple[str, ...]) -> Policy:
@@ -170,30 +211,15 @@ class Policy(_Table):
         if set(self.names) <= set(models):
             return self
         default = self.default if self.default in models else models[0]
-        kept = tuple(rule for rule in self.rules if rule.model in models)
+        kept = tuple(_among(rule, models) for rule in self.rules if rule.model in models)
         # Built anew, not copied: what a copy remembers would be the unrestricted policy's.
         policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept})
-        policy._text, policy._restricted = self._text, models
+        policy._text, policy._restricted, policy._unrestricted = self._text, models, self.rules
         return policy
 
 
+def _among(rule: Rule, models: tuple[str, ...]) -> Rule:
+    return rule.model_copy(update={"alternatives": tuple(name for name in rule.alternatives if name in models)})
+
+
 _PLAIN: Final = ModelPolicy()
-
-
-def _remedy(rule: str) -> str:
-    return "; remove it, or correct its spelling" if rule.endswith("unknown field") else ""
-
-
-def _check_rules(policy: Policy) -> None:
-    names = [rule.name for rule in policy.rules]
-    for number, name in enumerate(names):
-        if name in ("preference", "default") or name in names[:number]:
-            raise PolicyError(f"policy: rules[{number}].name: {name!r} is taken; give each rule a name of its own")
-
-
-def _check_chains(policy: Policy) -> None:
-    for model, chain in policy.fallback.items():
-        if model in chain or len(set(chain)) != len(chain):
-            raise PolicyError(f"policy: fallback.{model}: must name each other model at most once, never itself")
-        if model != policy.default and chain[-1:] != (policy.default,):
-            raise PolicyError(f"policy: fallback.{model}: must end at the default, {policy.default}; add it at the end")

@@ -15,6 +15,7 @@ HOMES = {
     "down": "trading_llm.stack:down",
     "status": "trading_llm.stack:status",
     "topics": "trading_llm.topics:app",
+    "policy": "trading_llm.policy:app",
     "decide": "trading_llm.deciding:decide",
     "explain": "trading_llm.explaining:explain",
     "audit": "trading_llm.audit:audit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from backbone import clients
 from backbone.errors import Fatal, Transient
@@ -18,17 +19,35 @@ Ends = Mapping[tuple[str, int], int]
 
 async def ends(settings: Settings, topics: Sequence[str] = OUTCOME_TOPICS) -> Ends:
     """Where each partition of these topics ends now, for readers of committed records. Raises Fatal where Kafka is away."""
-    counts = {each.name: each.partitions for each in plan(settings.catalogue_names)}
-    places = [clients.TopicPartition(topic, p) for topic in topics for p in range(counts[topic])]
+    async with _asking(settings) as consumer:
+        found = await consumer.end_offsets(_places(settings, topics))
+    return {(place.topic, place.partition): end for place, end in found.items()}
+
+
+async def begins(settings: Settings, topics: Sequence[str], since_ms: int) -> Ends:
+    """The first record of each partition that the log took at this moment or later, else its end. Raises Fatal."""
+    places = _places(settings, topics)
+    async with _asking(settings) as consumer:
+        found = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
+        after = await consumer.end_offsets(places)
+    return {(each.topic, each.partition): found[each].offset if found[each] else after[each] for each in places}
+
+
+@asynccontextmanager
+async def _asking(settings: Settings) -> AsyncIterator[clients.AIOKafkaConsumer]:
     consumer = clients.reader(settings)
     try:
         await consumer.start()
-        found = await consumer.end_offsets(places)
+        yield consumer
     except clients.KafkaError as error:
         raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
     finally:
         await clients.stop(consumer)
-    return {(place.topic, place.partition): end for place, end in found.items()}
+
+
+def _places(settings: Settings, topics: Sequence[str]) -> list[clients.TopicPartition]:
+    counts = {each.name: each.partitions for each in plan(settings.catalogue_names)}
+    return [clients.TopicPartition(topic, p) for topic in topics for p in range(counts[topic])]
 
 
 async def read(settings: Settings, since: Ends | None = None, topics: Sequence[str] = OUTCOME_TOPICS) -> AsyncIterator[Record]:

@@ -9,7 +9,9 @@ import typer
 
 from backbone import topics
 from backbone.errors import Fatal
+from schemas.policy_flaw import PolicyError
 from trading_llm import say
+from trading_llm.exits import WrongUse
 from trading_llm.surroundings import settings
 
 app = typer.Typer(help="The pipeline's topics.", no_args_is_help=True)
@@ -20,7 +22,10 @@ Replication = Annotated[int, typer.Option(min=1, help="Copies of each partition;
 def apply(replication: Replication = 1, json: say.Json = False) -> None:
     """Make what is missing, commit each new lane's first offset, and put the default policy in force. Safe to repeat."""
     found = settings()
-    done = asyncio.run(topics.apply(found, found.catalogue_names, replication))
+    try:
+        done = asyncio.run(topics.apply(found, found.catalogue_names, replication))
+    except PolicyError as error:
+        raise WrongUse(str(error)) from None
     for warning in done.warnings:
         say.note(f"warning: {warning}")
     if json:

@@ -85,7 +85,7 @@ class Asker:
             return asked.halted(halt, asked.asked_at_ms)
         features = compute_features(asked.question.event.context, asked.policy.features)
         prompt = render(self.served.serving.template, asked.question, features)
-        ask = Ask(str(asked.record.source), prompt, asked.policy.of(self.model).mode)
+        ask = Ask(str(asked.record.source), prompt, asked.policy.mode(self.model, asked.tag.route.rule))
         raw = await self._generate(asked, ask)
         reach("decide.after_answer")
         return self._judged(asked, ask, raw)

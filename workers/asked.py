@@ -118,7 +118,8 @@ class Judgement:
     def decision(self, halt: Halt | None, log_ms: int) -> Decision:
         """What goes out at this log time under this halt."""
         question, after = self.asked.question, self.asked.tried("answered", self.answered_at_ms)
-        bounds = Bounds(self.asked.policy, self.asked.model, self.min_confidence, halt, log_ms)
+        rule = self.asked.tag.route.rule
+        bounds = Bounds(self.asked.policy, self.asked.model, self.min_confidence, halt, log_ms, rule)
         limited = clamp(self.generated.answer.proposed, self.generated.answer.confidence, question, bounds)
         said = self.generated.said(self.asked.failed)
         moment = Moment(max(log_ms, self.answered_at_ms), self.asked.timings(self.answered_at_ms))

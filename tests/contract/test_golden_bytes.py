@@ -7,8 +7,9 @@ import json
 import pytest
 
 from schemas.decision import Decision, Status
+from schemas.policy import Policy
 from schemas.route import Tag
-from tests.contract.golden_cases import CASES, GOLDEN, asked, policy
+from tests.contract.golden_cases import CASES, GOLDEN, MODELS, asked, policy
 
 pytestmark = pytest.mark.unit
 
@@ -55,3 +56,18 @@ def test_every_known_key_of_the_contract_is_read() -> None:
 def test_the_kept_policys_digest_is_the_one_in_the_decisions() -> None:
     kept = json.loads((GOLDEN / "decision-decided.json").read_bytes())
     assert kept["route"]["policy"] == policy().digest
+
+
+def test_a_policy_from_before_versions_and_alternatives_is_read_as_it_was_meant() -> None:
+    kept = policy()
+    assert (kept.version, kept.balance.factor, kept.features.large_position_pct) == (None, 2.0, None)
+    assert {(rule.alternatives, rule.min_confidence, rule.mode) for rule in kept.rules} == {((), None, None)}
+    assert [kept.mode(rule.model, rule.name) for rule in kept.rules] == ["full"] * 3
+
+
+def test_every_key_of_a_policy_is_in_the_full_one_with_a_value_of_its_own() -> None:
+    full = Policy.from_file((GOLDEN / "policy-full.toml").read_text(encoding="utf-8"), "policy-full.toml", MODELS)
+    tables = (full, full.features, full.rules[0], full.balance, full.defaults, full.limits, full.models["fingpt"])
+    for table in tables:
+        for name, field in type(table).model_fields.items():
+            assert getattr(table, name) != field.get_default(call_default_factory=True), f"{type(table).__name__}.{name}"

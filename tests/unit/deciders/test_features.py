@@ -113,3 +113,38 @@ def test_no_candles_make_a_number_that_is_none(bars: list[tuple[float, float]]) 
     rows = candles([close for close, _ in bars], [volume for _, volume in bars])
     seen = features(interval="1m", candles=rows)
     assert all(number is None or math.isfinite(number) for number in (seen.volume_ratio, seen.volatility))
+
+
+def measured(**context: Any) -> Features:
+    return compute_features(MarketContext.model_validate(context), Thresholds(large_position_pct=0.05))
+
+
+@pytest.mark.parametrize(
+    ("context", "large", "pct"),
+    [
+        ({"price": 100.0, "position": 5.0, "account": {"equity": 10_000}}, True, 0.05),
+        ({"price": 100.0, "position": -6.0, "account": {"equity": 10_000}}, True, 0.06),
+        ({"price": 100.0, "position": 4.99, "account": {"equity": 10_000}}, False, 0.0499),
+        ({"position": 0}, False, 0.0),
+        ({"has_position": False}, False, 0.0),
+        ({"price": 100.0, "has_position": True, "account": {"equity": 10_000}}, None, None),
+        ({"position": 5.0, "account": {"equity": 10_000}}, None, None),
+        ({"price": 100.0, "position": 5.0}, None, None),
+        ({"price": 100.0, "position": 5.0, "account": {"cash": 1}}, None, None),
+        ({"price": 100.0, "position": 5.0, "account": {"equity": -1}}, None, None),
+        ({"price": 1e300, "position": 1e300, "account": {"equity": 1}}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_a_position_is_large_from_its_share_of_equity_on(context: dict[str, Any], large: bool | None, pct: float | None) -> None:
+    seen = measured(**context)
+    assert (seen.large_position, seen.position_pct) == (large, pct)
+    assert seen.holds("large_position") is (large is True)
+    shown = seen.as_route()
+    assert (shown["large_position"], shown["position_pct"]) == ("unknown" if large is None else large, pct)
+
+
+def test_where_the_policy_does_not_ask_for_it_nothing_is_shown_of_a_positions_size() -> None:
+    seen = features(price=100.0, position=5.0, account={"equity": 100})
+    assert seen.large_position is None
+    assert seen.as_route().keys().isdisjoint(("large_position", "position_pct"))

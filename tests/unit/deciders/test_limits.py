@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from deciders.limits import Bounds, Limited, clamp, threshold
+from deciders.limits import Bounds, Limited, clamp, terms
 from schemas.decision import Clamp, Proposed, Status
 from schemas.halt import TRADING_DISABLED, Halt, HaltMode
+from schemas.policy import Policy
 from tests.unit.samples import LOGGED_MS, policy, question
 
 pytestmark = pytest.mark.unit
@@ -63,14 +64,29 @@ def test_what_is_not_sure_enough_is_an_abstention(action: str, confidence: float
     assert (one.status, one.action, one.size_pct) == (Status.ABSTAINED_LOW_CONFIDENCE, "HOLD", 0.0)
 
 
-def test_the_threshold_is_global_replaced_by_the_models_own_and_tightened_by_the_bot() -> None:
-    own = policy("[models.qwen]\nmin_confidence = 0.4\n")
-    assert threshold(question(), policy(), "qwen", 0.7) == 0.7
-    assert threshold(question(), own, "qwen", 0.7) == 0.4
-    assert threshold(question(), own, "phi3", 0.7) == 0.7
-    strict = question(risk_limits={"min_confidence": 0.8})
-    assert threshold(strict, own, "qwen", 0.7) == 0.8
+def asked_for(rules: Policy, model: str, rule: str | None = None, **risk_limits: float) -> float:
+    """The threshold for what this rule routed and this model answered, where MIN_LLM_CONFIDENCE is 0.7."""
+    return terms(question(risk_limits=risk_limits), Bounds(rules, model, 0.7, None, LOGGED_MS, rule)).threshold
+
+
+def test_the_threshold_is_global_replaced_by_the_models_own_that_by_the_rules_and_tightened_by_the_bot() -> None:
+    own = "[models.qwen]\nmin_confidence = 0.4\n"
+    ruled = policy(f'{own}[[rules]]\nname = "large"\nwhen = ["has_position"]\nmodel = "qwen"\nmin_confidence = 0.5\n')
+    assert asked_for(policy(), "qwen") == 0.7
+    assert asked_for(policy(own), "qwen") == 0.4
+    assert asked_for(policy(own), "phi3") == 0.7
+    assert asked_for(ruled, "qwen", "large") == 0.5
+    assert asked_for(ruled, "qwen", "volatility") == 0.4
+    assert [asked_for(ruled, "qwen", rule) for rule in ("default", "preference", "router:Own", None)] == [0.4] * 4
+    assert [asked_for(ruled, "qwen", "large", min_confidence=own) for own in (0.45, 0.8)] == [0.5, 0.8]
     assert judged("BUY", confidence=0.8, risk_limits={"min_confidence": 0.8}).status is Status.DECIDED
+
+
+def test_a_rules_threshold_holds_for_whichever_model_answers_what_it_routed() -> None:
+    rules = policy('[[rules]]\nname = "large"\nwhen = ["has_position"]\nmodel = "qwen"\nmin_confidence = 0.9\n')
+    bounds = replace(BOUNDS, policy=rules, model="deepseek", rule="large")
+    assert judged("BUY", confidence=0.85, bounds=bounds).status is Status.ABSTAINED_LOW_CONFIDENCE
+    assert judged("BUY", confidence=0.85, bounds=replace(bounds, rule="default")).status is Status.DECIDED
 
 
 def test_a_bot_may_only_tighten_and_is_told_where_the_policy_stands() -> None:

@@ -140,3 +140,12 @@ def test_a_failed_context_is_not_handed_to_a_model_that_does_not_run() -> None:
     tag = tag_for(asked, made.chosen, made.route.tried(Attempt(model="fingpt", outcome="failed:hung")), LOGGED_MS)
     assert next_model(tag, asked, policy(), Fleet(("fingpt", "deepseek"))) == "deepseek"
     assert next_model(tag, question(fallback=False), policy(), ALL) is None
+
+
+def test_a_rule_may_ask_for_a_large_position() -> None:
+    large = '[[rules]]\nname = "large"\nwhen = ["large_position"]\nmodel = "fingpt"\n'
+    rules = policy(f"{large}[features]\nlarge_position_pct = 0.05\n")
+    for size, rule in ((6.0, "large"), (4.0, "default")):
+        asked = question({"price": 100.0, "position": size, "account": {"equity": 10_000}})
+        made = choose_model(asked, compute_features(asked.event.context, rules.features), rules, ALL, CATALOGUE)
+        assert (made.route.rule, made.route.features["large_position"]) == (rule, rule == "large")

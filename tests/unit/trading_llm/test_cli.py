@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from backbone.settings import REPOSITORY
 from trading_llm.cli import app
 
 pytestmark = pytest.mark.unit
 
+POLICY = str(REPOSITORY / "router" / "policy.toml")
 AWAY = {
     "TRADING_LLM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "LLM_ENDPOINT": "http://127.0.0.1:1",
@@ -27,7 +29,21 @@ def run(tmp_path: Path) -> CliRunner:
 
 def test_every_command_is_named(run: CliRunner) -> None:
     shown = run.invoke(app, ["--help"]).output
-    for command in ("up", "down", "status", "topics", "feed", "audit", "watch", "decide", "explain", "schemas", "models", "demo"):
+    for command in (
+        "up",
+        "down",
+        "status",
+        "topics",
+        "policy",
+        "feed",
+        "audit",
+        "watch",
+        "decide",
+        "explain",
+        "schemas",
+        "models",
+        "demo",
+    ):
         assert command in shown
 
 
@@ -64,6 +80,9 @@ def test_the_models_are_listed_with_what_is_served(run: CliRunner) -> None:
         ["watch", "--count", "1"],
         ["feed", "--contexts", "1"],
         ["status"],
+        ["policy", "show"],
+        ["policy", "apply", POLICY],
+        ["policy", "diff", POLICY, POLICY],
     ],
 )
 def test_what_needs_something_that_is_away_ends_with_3_and_one_clear_line(run: CliRunner, arguments: list[str]) -> None:
@@ -81,6 +100,10 @@ def test_what_needs_something_that_is_away_ends_with_3_and_one_clear_line(run: C
         ["audit", "--wait", "-1"],
         ["decide", "/no/such/file"],
         ["feed", "--contexts", "0"],
+        ["policy", "check", "/no/such/file"],
+        ["policy", "explain", POLICY, "/no/such/file"],
+        ["policy", "diff", POLICY, POLICY, "--since", "yesterday"],
+        ["policy", "diff", POLICY, POLICY, "--contexts", "0"],
     ],
 )
 def test_wrong_use_ends_with_2(run: CliRunner, arguments: list[str]) -> None:
