@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from aiokafka.client import ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, for_code
-from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.errors import KafkaError
 
 from backbone import clients
 from backbone.errors import Transient
 from backbone.progress import Mark
-from backbone.protocol import NO_OFFSET, committed
+from backbone.protocol import NO_OFFSET, committed, member_ids
 from backbone.settings import Settings
 from backbone.topics import Planned
 
@@ -104,9 +101,4 @@ class LagReader:
 
     async def _members(self, group: str) -> int:
         assert self._groups is not None, "not started"
-        node = await self._groups.coordinator_lookup(CoordinationType.GROUP, group)
-        answer: Any = await self._groups.send(node, DescribeGroupsRequest([group]), group=ConnectionGroup.COORDINATION)
-        error, _, _, _, _, members, *_ = answer.groups[0]
-        if error:
-            raise for_code(error)(group)
-        return len(members)
+        return len(await member_ids(self._groups, group))

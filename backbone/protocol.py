@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.types import (
@@ -122,4 +123,14 @@ async def leave_group(client: AIOKafkaClient, group: str, member_id: str) -> Non
         raise KafkaError(f"leaving {group}: {for_code(response.error_code).__name__}")
 
 
-__all__ = ["NO_OFFSET", "committed", "leave_group"]
+async def member_ids(client: AIOKafkaClient, group: str) -> list[str]:
+    """The ids of a group's members. Raises KafkaError."""
+    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    answer: Any = await client.send(node, DescribeGroupsRequest([group]), group=ConnectionGroup.COORDINATION)
+    error, _, _, _, _, members, *_ = answer.groups[0]
+    if error:
+        raise for_code(error)(group)
+    return [member_id for member_id, *_ in members]
+
+
+__all__ = ["NO_OFFSET", "committed", "leave_group", "member_ids"]

@@ -13,6 +13,7 @@ from backbone import clients, telemetry
 from backbone.cancellation import heed
 from backbone.errors import Doubt, Fatal, Fenced, Transient
 from backbone.lane import Lane, Place
+from backbone.membership import Membership
 from backbone.progress import Mark
 from backbone.protocol import leave_group
 from backbone.result import Result
@@ -55,10 +56,12 @@ class Reader:
         self._settings, self._group, self._topic, self._work = settings, group, topic, work
         instance = f"{group}-{settings.ordinal}"
         self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance)
+        self._membership = Membership(self._consumer, group, instance)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
         self._alone = asyncio.Lock()
         self._stopping = False
+        self._instance = instance
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned = asyncio.Event()
 
@@ -95,14 +98,21 @@ class Reader:
 
     # -- lanes ------------------------------------------------------------------------------------------------------
 
-    def open_lanes(self, partitions: Collection[TopicPartition]) -> None:
-        """Keep a lane on each of these from now on."""
+    def joined(self, partitions: Collection[TopicPartition]) -> None:
+        """These are ours: keep a lane on each of them from now on."""
+        self._membership.joined()
         for each in () if self._stopping else partitions:
             if each not in self._lanes:
                 task = asyncio.create_task(self._keep(each), name=f"lane {each.topic}/{each.partition}")
                 task.add_done_callback(self._ended)
                 self._lanes[each] = task
         self.assigned.set()
+
+    async def keep_place(self) -> None:
+        """Return while our name in the group is ours; else end this process, and join no more: the other one goes on."""
+        if await self._membership.is_taken():
+            self.fail(Fatal(f"another process runs as {self._instance} in group {self._group}: give each its own ordinal"))
+            await asyncio.Event().wait()  # until this process has ended: the join waits for us
 
     async def close_lanes(self, drain_s: float) -> None:
         """Give every lane back: finish what is under way within so many seconds, then end."""
@@ -211,12 +221,13 @@ class _Listener(ConsumerRebalanceListener):
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         try:
             reach("revoke.inside")
+            await self._reader.keep_place()
             await self._reader.close_lanes(self._reader._settings.revoke_drain_s)
         except Exception as error:
             self._reader.fail(error)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         try:
-            self._reader.open_lanes(assigned)
+            self._reader.joined(assigned)
         except Exception as error:
             self._reader.fail(error)
