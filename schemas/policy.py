@@ -133,34 +133,40 @@ class Policy(_Table):
         return {rule.name: rule for rule in (*self._unrestricted, *self.rules)}
 
     @classmethod
-    def from_toml(cls, text: str, name: str = "policy") -> Policy:
-        """The policy in this text; PolicyError, naming line, key and remedy, where it holds none. `name` is the text's."""
-        policy = cls._read(text, name)
+    def from_toml(cls, text: str) -> Policy:
+        """The policy in a text that lies on `control`; PolicyError, naming key and remedy, where it holds none.
+
+        No lines: no person has that text before him, and whoever reads it has an event loop to give back.
+        """
+        policy = cls._read(text, "policy")
         if flaws := flaws_of(policy):
-            raise refusal(name, text, flaws)
+            raise refusal("policy", flaws)
         return policy
 
     @classmethod
     def from_file(cls, text: str, name: str, catalogue: Collection[str]) -> Policy:
-        """The policy in a file that is to be put in force: it carries a version, and names only models of the catalogue."""
-        policy = cls._read(text, name)
+        """The policy in a file that is to be put in force: it carries a version, and names only models of the catalogue.
+
+        PolicyError, naming line, key and remedy, where it holds none; of a text that is no TOML the first flaw.
+        """
+        policy = cls._read(text, name, lines=True)
         if flaws := [*flaws_of(policy), *flaws_of_file(policy, catalogue)]:
-            raise refusal(name, text, flaws)
+            raise refusal(name, flaws, text)
         return policy
 
     @classmethod
-    def _read(cls, text: str, name: str) -> Policy:
+    def _read(cls, text: str, name: str, *, lines: bool = False) -> Policy:
         """The policy, each field of it sound by itself."""
         if len(text.encode("utf-8", "replace")) > TOML_BYTES_MAX:
             raise PolicyError(f"{name}: has more than {TOML_BYTES_MAX} bytes; shorten it")
         try:
             policy = cls.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise PolicyError(f"{name}: is no TOML: {error}") from None
+            raise PolicyError(f"{name}: is no TOML: {error}; correct what stands there") from None
         except RecursionError:
             raise PolicyError(f"{name}: is nested too deeply; no table of a policy holds more than two others") from None
         except ValidationError as error:
-            raise refusal(name, text, invalid(error)) from None
+            raise refusal(name, invalid(error), text if lines else None) from None
         policy._text = text
         return policy
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import router
 from schemas.policy import Policy
-from schemas.policy_flaw import PolicyError
+from schemas.policy_flaw import FLAWS_MAX, PolicyError
+from schemas.toml_line import LINES_MAX
 from tests.unit.samples import CATALOGUE, POLICY_TEXT, policy
 
 pytestmark = pytest.mark.unit
@@ -46,10 +50,10 @@ RULE = '[[rules]]\nname = \'a\'\nwhen = ["high_volume"]\nmodel = "d"\n'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("default = x\nrules = 1", "policy: is no TOML: Invalid value (at line 1"),
+        ("default = x\nrules = 1", "policy: is no TOML: Invalid value (at line 1, column 11); correct"),
         ("", "policy: default: is required; add it"),
         ("default = 1", "policy, line 1: default: must be a string"),
-        ('default = "Deep Seek"', "policy, line 1: default: "),
+        ('default = "Deep Seek"', "policy, line 1: default: must match ^[a-z]"),
         ('default = "d"\ndigest = "x"', "policy, line 2: digest: is an unknown field; remove it, or correct its spelling"),
         ('default = "d"\n[feature]\n', "policy, line 2: feature: is an unknown field"),
         ('default = "d"\nversion = 0', "policy, line 2: version: must be at least 1"),
@@ -69,7 +73,7 @@ RULE = '[[rules]]\nname = \'a\'\nwhen = ["high_volume"]\nmodel = "d"\n'
         (f'default = "d"\n{RULE}min_confidence = 2', "policy, line 6: rules[0].min_confidence: must be at most 1"),
         ('default = "d"\n[[rules]]\nname = "a"\nwhen = ["high_volume"]', "policy, line 2: rules[0].model: is required; add it"),
         ('default = "d"\n[[rules]]\nname = "a"\nwhen = ["moon"]\nmodel = "d"', "line 4: rules[0].when[0]: must be 'has_pos"),
-        ('default = "d"\n[[rules]]\nname = "a"\nwhen = []\nmodel = "d"', "policy, line 4: rules[0].when: "),
+        ('default = "d"\n[[rules]]\nname = "a"\nwhen = []\nmodel = "d"', "line 4: rules[0].when: must have at least 1 of them"),
         ('default = "d"\n' + RULE.replace("'a'", "'default'"), "line 3: rules[0].name: 'default' is taken; give each rule"),
         ('default = "d"\n' + RULE.replace("'a'", "'router:Own'"), "rules[0].name: 'router:Own' is taken; give each rule a name"),
         (f'default = "d"\n{RULE}\n{RULE}', "policy, line 8: rules[1].name: 'a' is taken; give each rule a name of its own"),
@@ -88,17 +92,55 @@ RULE = '[[rules]]\nname = \'a\'\nwhen = ["high_volume"]\nmodel = "d"\n'
 )  # fmt: skip
 def test_a_policy_that_cannot_be_used_says_where_and_why(text: str, message: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        Policy.from_toml(text)
-    assert message in str(caught.value)
-    assert str(caught.value).startswith(("policy: ", "policy, line "))
+        Policy.from_file(text, "policy", ("d", "q", "qwen", "phi3"))
+    assert message in "\n".join(caught.value.lines)
+    assert all(line.startswith(("policy: ", "policy, line ")) for line in caught.value.lines)
+    assert not any(word in line for line in caught.value.lines for word in ("Input", "String", "Tuple")), "the house's words"
 
 
 def test_everything_that_is_wrong_is_named_a_line_each_in_the_order_of_the_file() -> None:
-    text = f'default = "d"\n{RULE}\n{RULE.replace("high_volume", "large_position")}[fallback]\nqwen = ["phi3"]\n'
+    text = f'version = 1\ndefault = "d"\n{RULE}\n{RULE.replace("high_volume", "large_position")}[fallback]\nqwen = ["phi3"]\n'
     with pytest.raises(PolicyError) as caught:
-        Policy.from_toml(text, "mine.toml")
-    assert [line.partition(": ")[0] for line in caught.value.lines] == [f"mine.toml, line {at}" for at in (8, 9, 11, 12)]
+        Policy.from_file(text, "mine.toml", ("d", "phi3", "qwen"))
+    assert [line.partition(": ")[0] for line in caught.value.lines] == [f"mine.toml, line {at}" for at in (9, 10, 12, 13)]
     assert str(caught.value) == f"{caught.value.lines[0]} (and 3 more: `trading-llm policy check` names all)"
+
+
+HOSTILE = {
+    "900 unknown keys": "".join(f"key{number} = 1\n" for number in range(900)),
+    "500 unknown keys in one inline table": f"[features]\nx = {{{', '.join(f'key{number} = 1' for number in range(500))}}}\n",
+    "100 wrong names in lines of their own": RULE.replace('["high_volume"]', "[" + '"moon",\n' * 99 + "]"),
+    "a list of 300 lines": RULE.replace('["high_volume"]', "[" + '"moon",\n' * 300 + "]"),
+    "as many lines as are said": "x = 1\n" + "\n" * (LINES_MAX - 5) + "[limits]\ny = 1",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_refused_with_few_parses(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parses = 0
+
+    def counted(text: str, parse: Callable[[str], dict[str, Any]] = tomllib.loads) -> dict[str, Any]:
+        nonlocal parses
+        parses += 1
+        return parse(text)
+
+    monkeypatch.setattr(tomllib, "loads", counted)
+    with pytest.raises(PolicyError):
+        Policy.from_file(text, "policy", CATALOGUE)
+    looks = FLAWS_MAX * LINES_MAX.bit_length() + 1
+    assert parses <= 1 + text.count("\n") + 1 + looks, "once whole, each line once, and a bisection for each flaw that is said"
+    parses = 0
+    with pytest.raises(PolicyError):
+        Policy.from_toml(text)
+    assert parses == 1, "what lies on control is parsed once"
+
+
+def test_of_many_flaws_twenty_are_said_and_the_rest_is_counted() -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.from_file('default = "d"\n' + HOSTILE["900 unknown keys"], "mine.toml", ("d",))
+    unknown = "is an unknown field; remove it, or correct its spelling"
+    assert caught.value.lines == (*(f"mine.toml, line {2 + at}: key{at}: {unknown}" for at in range(FLAWS_MAX)), "and 880 more")
+    assert str(caught.value).endswith("(and 899 more: `trading-llm policy check` names the first 20)")
 
 
 def test_a_file_that_is_to_be_put_in_force_carries_a_version_and_names_only_models_that_there_are() -> None:

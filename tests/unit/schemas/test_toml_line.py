@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.toml_line import LINES_MAX, Path, line_of
+from schemas.toml_line import LINES_MAX, STATEMENT_LINES_MAX, Lines, Path
 
 pytestmark = pytest.mark.unit
 
@@ -45,8 +45,14 @@ collar_pct = 0.2
 )  # fmt: skip
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_the_line_is_that_of_the_statement_or_of_the_nearest_table_above(path: Path, line: int | None, ending: str) -> None:
-    assert line_of(TEXT.replace("\n", ending), path) == line
+    assert Lines(TEXT.replace("\n", ending)).of(path) == line
 
 
 def test_of_a_text_that_is_too_long_no_line_is_said() -> None:
-    assert line_of("\n" * LINES_MAX + "a = 1", ("a",)) is None
+    assert Lines("\n" * (LINES_MAX - 1) + "a = 1").of(("a",)) == LINES_MAX
+    assert Lines("\n" * LINES_MAX + "a = 1").of(("a",)) is None
+
+
+def test_of_a_text_with_a_statement_that_is_too_long_no_line_is_said() -> None:
+    assert Lines("a = 1\nb = [" + "\n" * (STATEMENT_LINES_MAX - 1) + "]").of(("b",)) == 2
+    assert Lines("a = 1\nb = [" + "\n" * STATEMENT_LINES_MAX + "]").of(("a",)) is None
