@@ -21,13 +21,14 @@ FIRST_BYTES_MAX = 64 << 10  # of a partition only its oldest open record is look
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """One topic. `lag` counts offsets, transaction markers included: an idle lane commits past them within seconds.
+    """One topic. `open_offsets` are those without an outcome: records, and transaction markers, one for each transaction that
+    wrote there. So it is at most so many records; an idle lane commits past the markers within seconds.
 
     `oldest_s` is the age of the oldest record without an outcome, None where there is none; `members` read the topic.
     """
 
     name: str
-    lag: int
+    open_offsets: int
     oldest_s: float | None
     members: int = 0
 
@@ -68,14 +69,14 @@ class LagReader:
         places = [clients.TopicPartition(planned.name, p) for p in range(planned.partitions)]
         ends = await self._consumer.end_offsets(places)
         behind: dict[clients.TopicPartition, int] = {}
-        lag = 0
+        total = 0
         for place in places:
             mark = await self._mark(str(planned.group), place)
             open_offsets = ends[place] - mark.offset - sum(offset < ends[place] for offset in mark.ahead)
             if open_offsets > 0:
                 behind[place] = mark.offset
-                lag += open_offsets
-        return Lag(planned.name, lag, await self._oldest_s(behind, now_ms), await self._members(str(planned.group)))
+                total += open_offsets
+        return Lag(planned.name, total, await self._oldest_s(behind, now_ms), await self._members(str(planned.group)))
 
     async def _mark(self, group: str, place: clients.TopicPartition) -> Mark:
         offset, metadata = await committed(self._groups, group, place.topic, place.partition)

@@ -23,7 +23,7 @@ class Possible(NamedTuple):  # made for every context, in a third of a frozen da
 
 
 def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
-    """The model to ask, None where there is none, and how that came about; nothing where it is the one that was named.
+    """The model to ask, None where there is none, and how that came about; an empty reason where it is the one that was named.
 
     One that is out is replaced from its chain. One that would be late gives way to the first alternative, then to the first of
     its chain, that would not be. One that is crowded gives way only to a declared alternative.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deciders.endings import Ending
+from deciders.patience import USUAL, Patience
 from deciders.probes import Probes
 from deciders.tally import Tally, breaks
 from schemas.status import HealthState
@@ -33,20 +34,20 @@ WAIT_MS_MAX: Final = 120_000  # doubled up to here: a person who mended it is no
 SILENT_MS_MAX: Final = 5_000  # five heartbeats, as long as Redis keeps one
 FIRST_MS: Final = 10_000  # the processes of a stack start together: whoever was never heard of may still be on its way
 LEFT_MS: Final = 2_500  # without a member in its group two missed heartbeats are enough
-# After the session time-out (30 s) and a look, Kafka has dropped every member that died: who is there now is alive.
-MEMBER_PROVES_MS: Final = 40_000
 LOOK_MS_MAX: Final = 15_000  # an older look at Kafka says nothing of now
 WAITS_LONG_MS: Final = 10_000  # the oldest unfinished question, of a model that goes on answering
-# An engine is given 30 s for a question: older work, and not one answer since, is a worker that has stopped.
-STALLED_MS: Final = 35_000
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What Kafka shows of a model: its group's members, how much has no outcome yet, and how long the oldest of it waits."""
+    """What Kafka shows of a model: its group's members, how much has no outcome yet, and how long the oldest of it waits.
+
+    `open_offsets` counts offsets, transaction markers among them: so many records at most, and half as many where each was
+    committed by itself.
+    """
 
     members: int
-    unfinished: int = 0
+    open_offsets: int = 0
     oldest_ms: float | None = None
 
 
@@ -64,10 +65,10 @@ class Change:
 class Health:
     """One model. Each change of its state is in `changes` until somebody takes it from there."""
 
-    def __init__(self, model: str, now_ms: int) -> None:
-        self.model = model
+    def __init__(self, model: str, now_ms: int, patience: Patience = USUAL) -> None:
+        self.model, self._patience = model, patience
         self.changes: list[Change] = []
-        self.tally, self.probes = Tally(), Probes()
+        self.tally, self.probes = Tally(), Probes(patience.given_up_ms)
         self._heard, self._alive_ms, self._answered_ms = False, now_ms, now_ms
         self._absence = "no worker's heartbeat"
         self._beats_since_ms: int | None = None  # since when heartbeats can be read; None: they cannot
@@ -155,7 +156,7 @@ class Health:
         looked = now_ms - self._look_ms <= LOOK_MS_MAX
         if looked and not self._look.members and silent_ms > LEFT_MS:
             return f"{self._absence}, and its group has no member"
-        if self._beats_since_ms is None or (looked and self._look.members and silent_ms > MEMBER_PROVES_MS):
+        if self._beats_since_ms is None or (looked and self._look.members and silent_ms > self._patience.member_proves_ms):
             return None
         if min(silent_ms, now_ms - self._beats_since_ms) > SILENT_MS_MAX:
             return f"{self._absence} for {SILENT_MS_MAX // 1000} s"
@@ -167,10 +168,10 @@ class Health:
             self._become(HealthState.DOWN, why, now_ms)
 
     def _is_back(self, now_ms: int) -> bool:
-        """Whether it gives a sign of life; that the sign of its death is gone, because Redis is, is none."""
+        """Whether it gives a sign of life. Redis going away also hides the sign that it died; that alone proves no life."""
         looked = now_ms - self._look_ms <= LOOK_MS_MAX
         silent_ms = now_ms - self._alive_ms
-        return silent_ms <= SILENT_MS_MAX or (looked and self._look.members > 0 and silent_ms > MEMBER_PROVES_MS)
+        return silent_ms <= SILENT_MS_MAX or (looked and self._look.members > 0 and silent_ms > self._patience.member_proves_ms)
 
     def _come_back(self, now_ms: int) -> None:
         self._clear(now_ms)
@@ -199,7 +200,7 @@ class Health:
             self._open(str(tally), now_ms)
         elif self._stalled(now_ms):
             waits_s = (self._look.oldest_ms or 0) / 1000
-            self._open(f"nothing is answered, and of {self._look.unfinished} the oldest waits {waits_s:.0f} s", now_ms)
+            self._open(f"nothing is answered, and of at most {self._look.open_offsets} the oldest waits {waits_s:.0f} s", now_ms)
         elif self.state is HealthState.HEALTHY:
             if (why := self._weakness(share, now_ms)) is not None:
                 self._become(HealthState.DEGRADED, why, now_ms)
@@ -210,7 +211,8 @@ class Health:
         if (self.tally.attempts >= ATTEMPTS_MIN and share >= DEGRADED_SHARE) or self._answers_badly:
             return str(self.tally)
         if self._waits_long(now_ms):
-            return f"of {self._look.unfinished} questions the oldest waits {(self._look.oldest_ms or 0) / 1000:.0f} s"
+            waits_s = (self._look.oldest_ms or 0) / 1000
+            return f"of at most {self._look.open_offsets} questions the oldest waits {waits_s:.0f} s"
         return None
 
     @property
@@ -222,8 +224,9 @@ class Health:
         return now_ms - self._look_ms <= LOOK_MS_MAX and (self._look.oldest_ms or 0) > WAITS_LONG_MS
 
     def _stalled(self, now_ms: int) -> bool:
-        looked = now_ms - self._look_ms <= LOOK_MS_MAX
-        return looked and (self._look.oldest_ms or 0) > STALLED_MS and now_ms - self._answered_ms > STALLED_MS
+        """Work is older than any answer takes, and not one answer since: a worker that has stopped."""
+        looked, given_up_ms = now_ms - self._look_ms <= LOOK_MS_MAX, self._patience.given_up_ms
+        return looked and (self._look.oldest_ms or 0) > given_up_ms and now_ms - self._answered_ms > given_up_ms
 
     def _open(self, why: str, now_ms: int) -> None:
         """Out, for twice as long as the last time unless it was well since for as long as the longest wait."""

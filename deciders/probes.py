@@ -7,14 +7,13 @@ from typing import Final
 # Two at a time: one that hangs must not hide that the other is answered, and more would be a load.
 PROBES_MAX: Final = 2
 GOOD_MIN: Final = 3  # answers before it is asked as ever: one may be luck
-# An engine is given 30 s for a question; after that and a little for the way there and back none will be answered.
-UNANSWERED_MS_MAX: Final = 35_000
 
 
 class Probes:
     """Which probes are out, by the source of their context, and how many were answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, given_up_ms: int) -> None:
+        self._given_up_ms = given_up_ms
         self._sent_ms: dict[str, int] = {}
         self.good = 0
 
@@ -47,7 +46,7 @@ class Probes:
 
     def overdue(self, now_ms: int) -> int:
         """How many are given up now."""
-        over = [src for src, sent_ms in self._sent_ms.items() if now_ms - sent_ms > UNANSWERED_MS_MAX]
+        over = [src for src, sent_ms in self._sent_ms.items() if now_ms - sent_ms > self._given_up_ms]
         for src in over:
             del self._sent_ms[src]
         return len(over)

@@ -25,4 +25,4 @@ async def lags(settings: Settings, now_ms: int) -> list[Lag]:
 
 def as_json(found: Sequence[Lag]) -> list[dict[str, object]]:
     """The `topics` of `GET /status` and of `status --json`."""
-    return [{"name": each.name, "lag": each.lag, "oldest_s": each.oldest_s} for each in found]
+    return [{"name": each.name, "lag": each.open_offsets, "oldest_s": each.oldest_s} for each in found]

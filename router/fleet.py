@@ -6,7 +6,7 @@ What follows from it is decided in `deciders/health.py`. Redis may be away or wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from backbone import telemetry
 from backbone.errors import Fatal, Transient
@@ -20,6 +20,7 @@ from backbone.topics import plan
 from deciders.endings import endings_of
 from deciders.fleet import Fleet, Standing
 from deciders.health import Health, Look
+from deciders.patience import Patience
 from router.bulletin import Bulletin
 from router.waiting import Waiting
 from schemas.headers import SRC, header_text
@@ -42,6 +43,7 @@ class FleetView:
     def __init__(self, settings: Settings, fail: Callable[[BaseException], None]) -> None:
         self._running, self._fail = settings.models, fail
         self._health: dict[str, Health] = {}
+        self._patience = Patience.of(settings.session_timeout_s, settings.hung_s)
         self._waiting = {name: Waiting() for name in settings.models}
         self._standings = {name: Standing() for name in settings.models}
         self._by_topic = {model_topic(name): name for name in settings.models}
@@ -54,7 +56,7 @@ class FleetView:
 
     async def start(self) -> None:
         """Look once at the heartbeats, then again and again at everything. Raises Fatal where Kafka is away."""
-        self._health = {name: Health(name, now_ms()) for name in self._running}
+        self._health = {name: Health(name, now_ms(), self._patience) for name in self._running}
         await self._decisions.start()
         await self._bulletin.start()
         try:
@@ -150,10 +152,10 @@ class FleetView:
     def _look(self, lags: list[Lag]) -> None:
         for lag in lags:
             name = self._by_topic[lag.name]
-            unfinished = 0 if lag.oldest_s is None else lag.lag  # else there are only markers
-            self._waiting[name].looked(unfinished)
+            open_offsets = 0 if lag.oldest_s is None else lag.open_offsets  # else there are only markers
+            self._waiting[name].looked(open_offsets)
             oldest_ms = None if lag.oldest_s is None else lag.oldest_s * 1000
-            self._health[name].look(Look(lag.members, unfinished, oldest_ms), now_ms())
+            self._health[name].look(Look(lag.members, open_offsets, oldest_ms), now_ms())
             self._show(name)
 
     def _decided(self, record: Record) -> None:
@@ -167,10 +169,10 @@ class FleetView:
                 self._waiting[ending.model].ended()
                 self._health[ending.model].ended(ending, now_ms())
                 self._show(ending.model)
-        self._take_back_probes(record, self._health)
+        self._take_back_probes(record)
 
-    def _take_back_probes(self, record: Record, healths: Mapping[str, Health]) -> None:
-        tried = [health for health in healths.values() if health.probes.out]
+    def _take_back_probes(self, record: Record) -> None:
+        tried = [health for health in self._health.values() if health.probes.out]
         if tried and (src := header_text(record.headers, SRC)) is not None:
             for health in tried:
                 health.back(src)

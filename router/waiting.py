@@ -9,19 +9,19 @@ from schemas.status import Heartbeat
 
 class Waiting:
     """Two counts, each the newest that was said and what happened since: by the workers, who know only what they have read, and
-    by Kafka, whose count is older and holds all. The larger one is believed.
+    by Kafka, whose count is older and holds all, and transaction markers too. The larger one is believed.
     """
 
     def __init__(self) -> None:
         self._said, self._sent = 0, 0
-        self._unfinished, self._left = 0, 0
+        self._open_offsets, self._left = 0, 0
         self.concurrency = 1
         self.service_ms: float | None = None
 
     @property
     def questions(self) -> int:
-        """How many have no answer yet."""
-        return max(self._said + self._sent, self._unfinished + self._left, 0)
+        """How many have no answer yet, at most."""
+        return max(self._said + self._sent, self._open_offsets + self._left, 0)
 
     def beats(self, beats: Sequence[Heartbeat]) -> None:
         """Its workers' newest heartbeats; nothing changes where there is none."""
@@ -32,9 +32,9 @@ class Waiting:
         known = [beat.service_ms for beat in beats if beat.service_ms is not None]
         self.service_ms = sum(known) / len(known) if known else None
 
-    def looked(self, unfinished: int) -> None:
-        """Kafka holds so many without an outcome."""
-        self._unfinished, self._left = unfinished, 0
+    def looked(self, open_offsets: int) -> None:
+        """Kafka holds so many offsets without an outcome: up to so many questions, and the markers of their transactions."""
+        self._open_offsets, self._left = open_offsets, 0
 
     def sent(self) -> None:
         """This router sent one more."""

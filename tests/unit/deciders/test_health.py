@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from deciders import health as numbers
 from deciders.endings import Ending, Kind
 from deciders.health import Health, Look
-from deciders.probes import GOOD_MIN, PROBES_MAX, UNANSWERED_MS_MAX
+from deciders.patience import USUAL, Patience
+from deciders.probes import GOOD_MIN, PROBES_MAX
 from schemas.status import HealthState
 
 pytestmark = pytest.mark.unit
@@ -21,9 +22,9 @@ MODEL = "phi3"
 SIGN = Look(members=1)
 
 
-def healthy() -> Health:
+def healthy(patience: Patience = USUAL) -> Health:
     """A model that has been heard and seen, at T0."""
-    health = Health(MODEL, T0)
+    health = Health(MODEL, T0, patience)
     health.look(SIGN, T0)
     health.beats(True, "", 20.0, T0)
     health.changes.clear()
@@ -168,16 +169,33 @@ def test_a_member_that_outlasts_the_session_is_alive_without_heartbeats() -> Non
     health = healthy()
     health.beats(False, "no worker's heartbeat", None, T0 + 6_000)
     assert health.state is HealthState.DOWN
-    health.look(SIGN, T0 + numbers.MEMBER_PROVES_MS + 1)
+    health.look(SIGN, T0 + USUAL.member_proves_ms + 1)
     assert health.state is HealthState.PROBING
 
 
 def test_work_that_is_older_than_any_answer_takes_opens_it() -> None:
     health = healthy()
-    now_ms = T0 + numbers.STALLED_MS + 1
+    now_ms = T0 + USUAL.given_up_ms + 1
     health.beats(True, "", None, now_ms)
-    health.look(Look(1, 7, float(numbers.STALLED_MS + 1)), now_ms)
-    assert (health.state, "of 7 the oldest waits 35 s" in health.reason) == (HealthState.OPEN, True)
+    health.look(Look(1, 7, float(USUAL.given_up_ms + 1)), now_ms)
+    assert (health.state, "of at most 7 the oldest waits 35 s" in health.reason) == (HealthState.OPEN, True)
+
+
+def test_a_member_proves_no_life_before_a_longer_session_can_have_ended() -> None:
+    health = healthy(Patience.of(session_s=300, hung_s=30))
+    health.beats(False, "no worker's heartbeat", None, T0 + 6_000)
+    health.look(SIGN, T0 + 300_000)
+    assert health.state is HealthState.DOWN
+    health.look(SIGN, T0 + 310_001)
+    assert health.state is HealthState.PROBING
+
+
+def test_work_is_not_given_up_before_a_slower_engine_can_have_answered() -> None:
+    health = healthy(Patience.of(session_s=30, hung_s=120))
+    for now_ms, state in ((T0 + 125_000, HealthState.DEGRADED), (T0 + 125_001, HealthState.OPEN)):
+        health.beats(True, "", None, now_ms)
+        health.look(Look(1, 7, float(now_ms - T0)), now_ms)
+        assert health.state is state
 
 
 def test_three_good_probes_close_it() -> None:
@@ -220,9 +238,9 @@ def test_a_probe_without_an_answer_opens_it_again() -> None:
     now_ms = T0 + numbers.WAIT_MS_FIRST
     health.tick(now_ms)
     health.sent("contexts/0/1", now_ms)
-    health.beats(True, "", None, now_ms + UNANSWERED_MS_MAX)
+    health.beats(True, "", None, now_ms + USUAL.given_up_ms)
     assert health.state is HealthState.PROBING
-    health.beats(True, "", None, now_ms + UNANSWERED_MS_MAX + 1)
+    health.beats(True, "", None, now_ms + USUAL.given_up_ms + 1)
     assert (health.state, health.reason) == (HealthState.OPEN, "1 of its probes had no answer")
 
 
@@ -284,7 +302,7 @@ def test_from_wherever_it_is_a_model_that_is_well_finds_back(schedule: list[tupl
     for passed_ms, what in schedule:
         now_ms += passed_ms
         step(health, what, now_ms)
-    well_s_max = (numbers.WAIT_MS_MAX + 2 * UNANSWERED_MS_MAX + numbers.WAIT_MS_MAX) // 1_000 + 60
+    well_s_max = (numbers.WAIT_MS_MAX + 2 * USUAL.given_up_ms + numbers.WAIT_MS_MAX) // 1_000 + 60
     for second in range(1, well_s_max):
         alive(health, now_ms + second * 1_000)
         if health.state is HealthState.HEALTHY and second > 40:

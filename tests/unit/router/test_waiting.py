@@ -41,4 +41,4 @@ def test_what_no_worker_has_read_yet_is_known_from_kafka() -> None:
     waiting.looked(0)
     for _ in range(20):
         waiting.ended()
-    assert waiting.questions == 17, "what one router sent and another one's look had not yet counted makes none less than none"
+    assert waiting.questions == 17, "the count never falls below zero"
