@@ -63,7 +63,7 @@ def choose_model(
         policy=policy.digest,
         reason=reason,
         features=features.as_route(),
-        candidates=_candidates((choice.model, *alternatives, *chain), fleet),
+        candidates=_candidates((choice.model, *alternatives, *chain), fleet, model),
         propensity=1.0,
     )
     return NoModel(choice.model, reason, route) if model is None else Chosen(model, choice.model, route)
@@ -98,8 +98,12 @@ def _restriction(policy: Policy) -> str:
     return f"; rules and default are restricted to the models that run: {', '.join(policy.restricted)}"
 
 
-def _candidates(names: tuple[str, ...], fleet: Fleet) -> tuple[Candidate, ...]:
-    return tuple([_candidate(name, *_seen(fleet.of(name))) for name in dict.fromkeys(names[:CANDIDATES_MAX])])
+def _candidates(names: tuple[str, ...], fleet: Fleet, asked: str | None = None) -> tuple[Candidate, ...]:
+    """How each stands, as many as a route may hold; the one that is asked is always among them: probes are known by it."""
+    kept = list(dict.fromkeys(names))
+    if asked in kept[CANDIDATES_MAX:]:
+        kept[CANDIDATES_MAX - 1] = asked
+    return tuple([_candidate(name, *_seen(fleet.of(name))) for name in kept[:CANDIDATES_MAX]])
 
 
 def _seen(standing: Standing) -> tuple[HealthState, int | None]:

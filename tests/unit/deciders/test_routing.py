@@ -12,6 +12,7 @@ from deciders.routing import Chosen, NoModel, choose_model, next_model
 from schemas.policy import Policy
 from schemas.refusal import Rejected
 from schemas.route import Attempt, Candidate
+from schemas.size import CANDIDATES_MAX
 from schemas.status import HealthState
 from schemas.tagged import tag_for
 from tests.unit.samples import CATALOGUE, LOGGED_MS, policy, question
@@ -102,6 +103,27 @@ def test_candidates_carry_how_they_do() -> None:
         Candidate(model="qwen", state=HealthState.HEALTHY),
         Candidate(model="phi3", state=HealthState.HEALTHY),
     )
+
+
+def crowd(*names: str) -> Policy:
+    """The founding document's rules, with a rule of so many alternatives before its second chain."""
+    listed = ", ".join(f'"{name}"' for name in names)
+    rule = f'[[rules]]\nname = "crowd"\nwhen = ["large_position"]\nmodel = "fingpt"\nalternatives = [{listed}]\n'
+    return policy(f"{rule}[features]\nlarge_position_pct = 0.05\n")
+
+
+def test_the_model_that_is_asked_is_a_candidate_however_many_there_are() -> None:
+    others = tuple(f"m{number}" for number in range(CANDIDATES_MAX))
+    fleet = Fleet(ALL.running, {"fingpt": Standing(HealthState.DOWN), "qwen": Standing(HealthState.PROBING, probes_left=1)})
+    made = chosen(Features(large_position=True), fleet, crowd(*others))
+    assert (made.model, len(made.route.candidates)) == ("qwen", CANDIDATES_MAX)
+    assert made.route.candidates[-1] == Candidate(model="qwen", state=HealthState.PROBING)
+
+
+def test_a_model_that_is_named_twice_takes_one_place_among_the_candidates() -> None:
+    others = (*(f"m{number}" for number in range(CANDIDATES_MAX - 3)), "qwen")
+    made = chosen(Features(large_position=True), ALL, crowd(*others))
+    assert [each.model for each in made.route.candidates] == ["fingpt", *others, "deepseek"]
 
 
 @pytest.mark.parametrize(
