@@ -19,6 +19,11 @@ class Membership:
         self._consumer, self._group, self._instance = consumer, group, instance
         self._id = ""
 
+    @property
+    def instance(self) -> str:
+        """The static name."""
+        return self._instance
+
     def joined(self) -> None:
         """Partitions were assigned to us: this is our place."""
         self._id = self._consumer._coordinator.member_id

@@ -61,7 +61,6 @@ class Reader:
         self._open: dict[TopicPartition, Lane] = {}
         self._alone = asyncio.Lock()
         self._stopping = False
-        self._instance = instance
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.assigned = asyncio.Event()
 
@@ -111,7 +110,8 @@ class Reader:
     async def keep_place(self) -> None:
         """Return while our name in the group is ours; else end this process, and join no more: the other one goes on."""
         if await self._membership.is_taken():
-            self.fail(Fatal(f"another process runs as {self._instance} in group {self._group}: give each its own ordinal"))
+            name = self._membership.instance
+            self.fail(Fatal(f"another process runs as {name} in group {self._group}: give each its own ordinal"))
             await asyncio.Event().wait()  # until this process has ended: the join waits for us
 
     async def close_lanes(self, drain_s: float) -> None:

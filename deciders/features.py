@@ -34,12 +34,8 @@ class Features:
     position_pct: float | None = None
     measured: bool = False
 
-    def holds(self, name: str) -> bool:
-        """Whether this fact is known and true: an unknown one never makes a rule match."""
-        return getattr(self, name) is True
-
     def hold(self, names: Sequence[str]) -> bool:
-        """Whether all of these facts are known and true."""
+        """Whether all of these facts are known and true: an unknown one never makes a rule match."""
         for name in names:  # noqa: SIM110 - this is asked for every rule and context, and all() takes twice as long
             if getattr(self, name) is not True:
                 return False

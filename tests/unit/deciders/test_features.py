@@ -26,7 +26,7 @@ def features(**context: Any) -> Features:
 def test_what_nobody_said_is_unknown_and_never_holds() -> None:
     seen = features(price=45000, volume=1_000_000)
     assert seen == Features()
-    assert not any(seen.holds(name) for name in ("has_position", "high_volume", "volatility_high", "sentiment_clear"))
+    assert not any(seen.hold((name,)) for name in ("has_position", "high_volume", "volatility_high", "sentiment_clear"))
     assert seen.as_route() == {
         "has_position": "unknown",
         "high_volume": "unknown",
@@ -139,7 +139,7 @@ def measured(**context: Any) -> Features:
 def test_a_position_is_large_from_its_share_of_equity_on(context: dict[str, Any], large: bool | None, pct: float | None) -> None:
     seen = measured(**context)
     assert (seen.large_position, seen.position_pct) == (large, pct)
-    assert seen.holds("large_position") is (large is True)
+    assert seen.hold(("large_position",)) is (large is True)
     shown = seen.as_route()
     assert (shown["large_position"], shown["position_pct"]) == ("unknown" if large is None else large, pct)
 
