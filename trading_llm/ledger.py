@@ -50,9 +50,14 @@ def _places(settings: Settings, topics: Sequence[str]) -> list[clients.TopicPart
     return [clients.TopicPartition(topic, p) for topic in topics for p in range(counts[topic])]
 
 
-async def read(settings: Settings, since: Ends | None = None, topics: Sequence[str] = OUTCOME_TOPICS) -> AsyncIterator[Record]:
-    """Every record of these topics from `since` (default: their beginning) to their end as it is now. Raises Fatal."""
-    for (topic, partition), end in (await ends(settings, topics)).items():
+async def read(
+    settings: Settings, since: Ends | None = None, topics: Sequence[str] = OUTCOME_TOPICS, until: Ends | None = None
+) -> AsyncIterator[Record]:
+    """Every record of these topics from `since` (default: their beginning) up to `until` (default: their end as it is now).
+
+    Raises Fatal.
+    """
+    for (topic, partition), end in (until or await ends(settings, topics)).items():
         first = (since or {}).get((topic, partition), 0)
         if first >= end:
             continue

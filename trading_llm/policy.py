@@ -22,7 +22,7 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Rejected
 from schemas.source import Source
 from schemas.topic import CONTEXTS
-from trading_llm import policy_explain, policy_recorded, say
+from trading_llm import ledger, policy_explain, policy_recorded, say
 from trading_llm.exits import DidNotHold, WrongUse
 from trading_llm.policy_choice import Choice, Ground, choose
 from trading_llm.policy_diff import Difference
@@ -35,7 +35,8 @@ File = Annotated[str, typer.Argument(help="A policy file, TOML.", show_default=F
 Other = Annotated[str, typer.Argument(help="The policy file that would take its place.", show_default=False)]
 ContextFile = Annotated[str, typer.Argument(help="A context event as JSON; - reads standard input.", show_default=False)]
 Since = Annotated[str, typer.Option(help="How far back: 30m, 1h, 2d.")]
-Most = Annotated[int, typer.Option("--contexts", min=1, max=1_000_000, help="At most so many, the newest.")]
+MOST_HELP = "At most so many, the newest; counted by offsets, not all of which hold one."
+Most = Annotated[int, typer.Option("--contexts", min=1, max=1_000_000, help=MOST_HELP)]
 
 
 @app.command()
@@ -73,7 +74,7 @@ def diff(a: File, b: Other, since: Since = "1h", most: Most = CONTEXTS_MAX, json
     tried = Difference(_policy(a, known), _policy(b, known), Ground.of(known))
     cut = asyncio.run(_try(known, tried, since_ms, most))
     if cut:
-        say.note(f"warning: the span holds more: only its newest {most} contexts were tried (--contexts)")
+        say.note(f"warning: the span holds more: its newest {most} offsets, {tried.contexts} contexts, were tried (--contexts)")
     if json:
         policies = {name: {"version": each.version, "digest": each.digest} for name, each in (("a", tried.old), ("b", tried.new))}
         say.document({"since": rfc3339(since_ms), "cut": cut, **policies, **tried.document()})
@@ -143,7 +144,7 @@ def _chosen(record: Record, policy: Policy, ground: Ground) -> Choice:
 
 async def _try(known: Settings, tried: Difference, since_ms: int, most: int) -> bool:
     span = await policy_recorded.span(known, since_ms, most)
-    async for record in policy_recorded.contexts(known, span):
+    async for record in ledger.read(known, span.firsts, (CONTEXTS,), span.ends):
         tried.take(record)
     return span.cut
 
@@ -164,10 +165,10 @@ def _show(tried: Difference) -> None:
     rows = [(e["src"], e["bot_id"], e["symbol"], _way(e["from"]), _way(e["to"])) for e in told["examples"]]
     if rows:
         say.table("for example", columns, rows)
-    changed, terms, unreadable = told["changed"], told["other_terms"], told["unreadable"]
+    changed, terms, refused = told["changed"], told["other_terms"], told["refused"]
     print(f"{changed} of {told['contexts']} contexts would go to another model, {terms} more be judged by other terms")
-    if unreadable:
-        print(f"{unreadable} are no sound contexts: no policy sees them")
+    if refused:
+        print(f"{refused} are refused whatever the policy: none sees them")
 
 
 def _way(sent: dict[str, str | None]) -> str:

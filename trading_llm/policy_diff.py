@@ -30,16 +30,17 @@ class _Sent:
 class Difference:
     """Counts as contexts are taken in.
 
-    `unreadable`: no policy sees them. `terms`: the same model would be asked, under another threshold, mode, limit or time.
+    `refused`: dead letters and what breaks the contract; no policy sees them. `other_terms`: the same model would be asked, under
+    another threshold, mode, limit or time.
     """
 
     old: Policy
     new: Policy
     ground: Ground
     contexts: int = 0
-    unreadable: int = 0
+    refused: int = 0
     changed: int = 0
-    terms: int = 0
+    other_terms: int = 0
     by_model: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_rule: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -50,21 +51,21 @@ class Difference:
         try:
             event = read_context(record)
         except (DeadLettered, Rejected):
-            self.unreadable += 1
+            self.refused += 1
             return
         before, after = (self._sent(event, record, policy) for policy in (self.old, self.new))
         if before.model != after.model:
             self._changed(event, record, before, after)
         elif before.terms != after.terms:
-            self.terms += 1
+            self.other_terms += 1
 
     def document(self) -> dict[str, Any]:
         """All of it, the most frequent changes first."""
         return {
             "contexts": self.contexts,
-            "unreadable": self.unreadable,
+            "refused": self.refused,
             "changed": self.changed,
-            "other_terms": self.terms,
+            "other_terms": self.other_terms,
             "by_model": [{"from": a, "to": b, "contexts": count} for (a, b), count in self.by_model.most_common()],
             "by_rule": [{"from": a, "to": b, "contexts": count} for (a, b), count in self.by_rule.most_common()],
             "examples": self.examples,

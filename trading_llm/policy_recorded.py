@@ -1,12 +1,10 @@
-"""The recorded contexts of a span up to now, at most so many: the newest ones where there are more."""
+"""Where the recorded contexts of a span up to now lie, at most so many: the newest ones where there are more."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from backbone.settings import Settings
-from schemas.record import Record
 from schemas.topic import CONTEXTS
 from trading_llm import ledger
 from trading_llm.ledger import Ends
@@ -14,9 +12,10 @@ from trading_llm.ledger import Ends
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where to begin in each partition of `contexts`; `cut` says that the span held more than was asked for."""
+    """Where to begin and to end in each partition of `contexts`; `cut` says that the span held more than was asked for."""
 
     firsts: Ends
+    ends: Ends
     cut: bool
 
 
@@ -31,11 +30,5 @@ def newest(firsts: Ends, ends: Ends, most: int) -> Span:
     held = {place: max(0, ends[place] - first) for place, first in firsts.items()}
     total = sum(held.values())
     if total <= most:
-        return Span(firsts, cut=False)
-    return Span({place: ends[place] - count * most // total for place, count in held.items()}, cut=True)
-
-
-async def contexts(known: Settings, found: Span) -> AsyncIterator[Record]:
-    """Each record of the span. Raises Fatal."""
-    async for record in ledger.read(known, found.firsts, (CONTEXTS,)):
-        yield record
+        return Span(firsts, ends, cut=False)
+    return Span({place: ends[place] - count * most // total for place, count in held.items()}, ends, cut=True)

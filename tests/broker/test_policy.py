@@ -148,7 +148,7 @@ async def test_what_another_policy_would_change_is_counted_on_recorded_contexts(
         await watch.until_answered(await feed.send(fresh_topics.bootstrap, calm))
         contexts = len(watch.answered)
     found = told(running, "diff", *files, "--since", "1h")
-    assert (found["cut"], found["unreadable"], found["other_terms"]) == (False, 0, 0)
+    assert (found["cut"], found["refused"], found["other_terms"]) == (False, 0, 0)
     assert found["contexts"] >= contexts
     assert found["changed"] == found["contexts"] - len(calm)
     assert found["by_model"] == [{"from": "phi3", "to": "deepseek", "contexts": found["changed"]}]
@@ -156,7 +156,7 @@ async def test_what_another_policy_would_change_is_counted_on_recorded_contexts(
     assert found["examples"][0]["from"] == {"model": "phi3", "rule": "clear"}
     cut = told(running, "diff", *files, "--contexts", "20")
     assert cut["cut"] and 10 <= cut["contexts"] <= 20
-    assert "only its newest 20 contexts" in run(running, "diff", *files, "--contexts", "20").stderr
+    assert "its newest 20 offsets, " in run(running, "diff", *files, "--contexts", "20").stderr
     assert told(running, "diff", *files, "--since", "1s")["contexts"] == 0
 
 

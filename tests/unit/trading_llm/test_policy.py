@@ -133,7 +133,7 @@ def test_the_difference_of_two_policies_is_counted_by_model_and_by_rule() -> Non
     for offset, context in enumerate(contexts):
         tried.take(replace(record(body(context=context)), source=Source("contexts", 0, offset)))
     told = tried.document()
-    assert [told[name] for name in ("contexts", "unreadable", "changed", "other_terms")] == [13, 1, 7, 2]
+    assert [told[name] for name in ("contexts", "refused", "changed", "other_terms")] == [13, 1, 7, 2]
     assert told["by_model"] == [{"from": "phi3", "to": "fingpt", "contexts": 7}]
     assert told["by_rule"] == [{"from": "sentiment", "to": "sentiment", "contexts": 7}]
     assert len(told["examples"]) == EXAMPLES_MAX
@@ -156,3 +156,4 @@ def test_of_a_span_that_holds_too_much_each_partitions_newest_share_is_tried() -
     assert newest(firsts, ends, 400).cut is False
     cut = newest(firsts, ends, 100)
     assert (cut.cut, cut.firsts) == (True, {("contexts", 0): 325, ("contexts", 1): 75, ("contexts", 2): 7})
+    assert cut.ends == ends, "what comes meanwhile is not read: it would be more than was asked for"
