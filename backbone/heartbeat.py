@@ -22,7 +22,9 @@ STARTING_EVERY_S = 0.2  # whoever sees a process ready finds its model so too
 EXPIRES_S = 5
 WAIT_S = 0.5  # Redis is a cache: whoever asks it waits no longer
 LOOK_EVERY_S = 0.5  # how often a router reads them
-SEEN_AFTER_S = LOOK_EVERY_S + 0.2  # so long after it was written every router has read one
+# So long after it was written every router has read one: it was just missed by a read, which takes up to WAIT_S; then comes the
+# pause, and the read that finds it. 0.5 + 0.5 + 0.5 s.
+SEEN_AFTER_S = WAIT_S + LOOK_EVERY_S + WAIT_S
 AWAY = (RedisError, OSError)
 
 
@@ -34,24 +36,25 @@ class Heartbeats:
             settings.redis_url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S, decode_responses=True
         )
         self._away = False
-        self._ready_since_s: float | None = None
+        self._ready_written_s: float | None = None  # when the first ready one was
 
     @property
     def seen_ready(self) -> bool:
         """Whether every router that reads heartbeats has read a ready one of ours; true too where there is no Redis to read."""
-        return self._ready_since_s is not None and time.monotonic() - self._ready_since_s > SEEN_AFTER_S
+        written_s = self._ready_written_s
+        return self._away or (written_s is not None and time.monotonic() - written_s > SEEN_AFTER_S)
 
     async def beat(self, say: Callable[[], Heartbeat]) -> None:
-        """Write a heartbeat every second, until it is ready more often, for ever."""
+        """Write a heartbeat every second, and more often before it is ready, for ever."""
         while True:
             heartbeat = say()
             try:
                 await self._redis.set(PREFIX + heartbeat.process, heartbeat.model_dump_json(), ex=EXPIRES_S)
                 self._notice(away=False)
+                if heartbeat.ready and self._ready_written_s is None:
+                    self._ready_written_s = time.monotonic()
             except AWAY as error:
                 self._notice(away=True, error=repr(error))
-            if heartbeat.ready and self._ready_since_s is None:
-                self._ready_since_s = time.monotonic()
             await asyncio.sleep(EVERY_S if heartbeat.ready else STARTING_EVERY_S)
 
     async def end(self, process: str) -> None:

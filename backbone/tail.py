@@ -58,7 +58,7 @@ class Tail:
         await clients.stop(self._consumer)
 
     async def ended(self) -> None:
-        """Returns, or raises why, once it reads no more: a gateway that hears nothing must not go on."""
+        """Returns, or raises why, once it reads no more: a process that hears nothing must not go on."""
         if self._task is not None:
             await asyncio.wait([self._task])
             if not self._task.cancelled():

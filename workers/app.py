@@ -104,7 +104,7 @@ class Worker:
         lane.finish(result)
 
     def _note_service(self, result: Result) -> None:
-        """How long the engine takes for an answer: of what it had beyond what it computes at once, each took turns."""
+        """How long the engine takes for an answer, divided by how often its slots were oversubscribed."""
         decision = result.decision
         if decision is None or decision.model is None or decision.timings_ms.answered is None:
             return
