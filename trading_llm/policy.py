@@ -41,7 +41,7 @@ Most = Annotated[int, typer.Option("--contexts", min=1, max=1_000_000, help=MOST
 
 @app.command()
 def check(file: File, json: say.Json = False) -> None:
-    """Whether this file may be put in force; exit 1 with each flaw, its line and the remedy."""
+    """Whether this file may be put in force; exit 1 with what is wrong, on which line, and the remedy."""
     try:
         policy = Policy.from_file(_text(file), Path(file).name, settings().catalogue_names)
     except PolicyError as error:
