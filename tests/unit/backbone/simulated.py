@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tests.model.broker import Broker, FencedOff, Unstable, Written
 GROUP, TOPIC = "worker.phi3", "contexts.phi3"
 PARTITION = TopicPartition(TOPIC, 0)
 PAUSE_S = 0.005
-Step = Callable[[], Awaitable[None]]
+Step = Callable[[], Awaitable[object]]
 
 
 class Stage:
@@ -108,12 +109,10 @@ class Producer:
 class Consumer:
     """A member of a group that always has the partition; one position, whoever reads."""
 
-    class _coordinator:  # as the client library calls it
-        class _coordination_task:
-            done = staticmethod(lambda: False)
-
     def __init__(self, stage: Stage) -> None:
         self._stage, self._position = stage, 0
+        member = SimpleNamespace(done=lambda: False)
+        self._coordinator = SimpleNamespace(_coordination_task=member)  # as the client library calls it
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._position = offset

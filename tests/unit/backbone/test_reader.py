@@ -1,4 +1,4 @@
-"""A reader's lanes when something goes wrong as they are given back, claimed or written: what each record comes to is one outcome."""
+"""A reader's lanes when something fails as they are given back, claimed or written: each record still has one outcome."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_producer_in_doubt_hands_nothing_back(step: str, drain_s: float,
     """Else what it left open would be committed with a mark that says it is unfinished, and be decided again."""
     stage = Stage(records=3)
     once_then_fail(stage, step, after_s=0.15)
-    reader, work = reader_on(stage, monkeypatch)
+    reader, _ = reader_on(stage, monkeypatch)
     reader.open_lanes([PARTITION])
     await until(lambda: step not in stage.before, "the transaction is under way")
     await reader.close_lanes(drain_s)
@@ -161,7 +161,7 @@ async def test_a_living_process_is_no_dead_owner_however_often_it_gives_a_lane_b
 async def test_what_the_logs_clock_refuses_is_not_written_but_turned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last guard of a decision's time: it may have been in time when it was sent."""
     stage = Stage(records=1)
-    reader, work = reader_on(stage, monkeypatch)
+    reader, _ = reader_on(stage, monkeypatch)
     record = stage.caused[b"expired"] = stage.caused[b"outcome of 0"]
     expired = Result(record, (Output("decisions", record.key, b"expired", ()),))
     looks: list[int] = []
