@@ -6,7 +6,7 @@ import asyncio
 
 
 def heed() -> None:
-    """Raise the cancellation of the running task that it has not come to feel.
+    """Raise the cancellation of the running task that was requested and swallowed.
 
     `asyncio.wait_for` of Python 3.11 drops one that comes in the same turn of the loop as its result, and the client library
     waits so everywhere: a process that slept has many such turns when it wakes. Called before waiting for long.

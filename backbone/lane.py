@@ -157,7 +157,7 @@ class Lane:
     def finish(self, result: Result) -> None:
         """This record has its result; it is written as soon as it may be."""
         self.state.finish(result)
-        if self.state.ready:
+        if self.state.ready or self.state.holds_back:  # what is held back is looked at as time passes, from now on
             self._wake.set()
 
     async def announce(self, outputs: Sequence[Output]) -> bool:

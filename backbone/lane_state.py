@@ -194,7 +194,8 @@ class LaneState:
 
     def mark_handed_back(self) -> Mark:
         """What an owner commits that leaves in peace: its claim comes off the count, and its successor suspects nobody."""
-        return self._progress.mark(claims=max(0, self._claims - 1))
+        self._claims = max(0, self._claims - 1)  # also for what it may still write
+        return self._progress.mark(claims=self._claims)
 
 
 class _Bytes:

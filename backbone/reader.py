@@ -25,6 +25,7 @@ from schemas.record import Record
 FENCED_PAUSE_HEARTBEATS = 2
 PAUSE_S = 0.05
 PAUSE_S_MAX = 5.0
+ENDING_S_MAX = 4 * clients.STOP_S_MAX  # its producer's connections, one after the other
 
 
 class Work(Protocol):
@@ -59,6 +60,8 @@ class Reader:
         self._membership = Membership(self._consumer, group, instance)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
+        self._counted: set[Place] = set()  # whose marks count a claim of this process
+        self._giving_back = False
         self._alone = asyncio.Lock()
         self._stopping = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -115,14 +118,19 @@ class Reader:
             await asyncio.Event().wait()  # until this process has ended: the join waits for us
 
     async def close_lanes(self, drain_s: float) -> None:
-        """Give every lane back: finish what is under way within so many seconds, then end."""
+        """Give every lane back: finish what is under way within so many seconds, then end. None is claimed meanwhile."""
+        self._giving_back = True
+        for partition in self._lanes.keys() - self._open.keys():
+            self._lanes[partition].cancel()
         await asyncio.gather(*(self._drain(lane, drain_s) for lane in self._open.values()))
         for task in self._lanes.values():
             task.cancel()
-        if self._lanes:
-            await asyncio.wait(self._lanes.values(), timeout=4 * clients.STOP_S_MAX)
+        if self._lanes and (await asyncio.wait(self._lanes.values(), timeout=ENDING_S_MAX))[1]:
+            # It would read beside its successor, which would take what it got for offsets that are never delivered.
+            self.fail(Fatal(f"a lane of {self._topic} was given back and goes on: its process must end"))
         self._lanes.clear()
         self._open.clear()
+        self._giving_back = False
 
     async def _drain(self, lane: Lane, drain_s: float) -> None:
         lane.close_intake()
@@ -131,19 +139,21 @@ class Reader:
             return  # this process dies of something: what it held may be why, and stays counted
         try:
             await lane.hand_back()
+            self._counted.discard(lane.place)
         except Doubt as doubt:
             telemetry.event("lane.not_handed_back", lane=lane.place, error=doubt)
 
     async def _keep(self, partition: TopicPartition) -> None:
         """Claim, serve, and after any doubt claim again, with growing pauses, for as long as the partition is ours."""
-        pause_s, uncounted = PAUSE_S, True
+        pause_s = PAUSE_S
         place = Place(self._group, partition.topic, partition.partition)
-        while True:
-            lane = Lane(place, self._consumer, self._settings, count_claim=uncounted)
+        while not self._giving_back:
+            lane = Lane(place, self._consumer, self._settings, count_claim=place not in self._counted)
             try:
                 mark = await lane.claim()
                 heed()
                 await self._work.claimed(lane, mark)
+                heed()
                 self._open[partition] = lane
                 telemetry.LANES.labels(self._topic).set(len(self._open))
                 await self._serve(lane)
@@ -152,9 +162,9 @@ class Reader:
             except (Doubt, Transient, KafkaError) as error:
                 pause_s = self._lost(lane, error, PAUSE_S if lane.state.progressed else pause_s)
             finally:
-                self._open.pop(partition, None)
+                if self._open.get(partition) is lane:
+                    del self._open[partition]
                 telemetry.LANES.labels(self._topic).set(len(self._open))
-                uncounted = lane.state.uncounted
                 self._work.dropped(lane)
                 await lane.close()
             await asyncio.sleep(pause_s)
@@ -197,6 +207,7 @@ class Reader:
 
     async def _hand_out(self, lane: Lane, records: list[Record]) -> None:
         await lane.count()
+        self._counted.add(lane.place)
         if lane.state.suspected:
             lane.finish(self._work.give_up(records.pop(0)))
         if records:

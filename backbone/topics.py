@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError, NodeNotReadyError, TopicAlreadyExistsErr
 from backbone import clients
 from backbone.control import PARTITION, POLICY_CURRENT
 from backbone.errors import Fatal, Transient
-from backbone.features import check_transactions
 from backbone.protocol import NO_OFFSET, committed
 from backbone.settings import Settings
+from backbone.transaction_version import check_transactions
 from schemas import topic as names
 from schemas.policy import Policy
 from schemas.policy_flaw import PolicyError

@@ -21,11 +21,12 @@ LOST = (KafkaError, OSError, TimeoutError)
 
 
 class Writer:
-    """A lane's producer, started, and the group whose offsets it moves. Never used again after Doubt."""
+    """A lane's producer, started, and the group whose offsets it moves. After a doubt it writes nothing more."""
 
     def __init__(self, producer: TransactionalProducer, group: str, partition: TopicPartition, doubt_s: float) -> None:
         self._producer, self._group, self._partition, self._doubt_s = producer, group, partition, doubt_s
         self._one_at_a_time = asyncio.Lock()
+        self._in_doubt = False
 
     @property
     def busy(self) -> bool:
@@ -42,13 +43,18 @@ class Writer:
         All within `commit_doubt_s` seconds; else, and on any error, Doubt (Fenced): only the broker knows.
         """
         async with self._one_at_a_time:
+            if self._in_doubt:  # what it left open would be committed by whatever it writes next
+                raise Doubt(f"{self._partition}: what became of its last transaction is not known")
+            self._in_doubt = True  # until its end is answered; a cancellation leaves it so, too
             try:
                 async with asyncio.timeout(self._doubt_s):
-                    return await self._transact(results, mark, notices)
+                    refused_ms = await self._transact(results, mark, notices)
             except ProducerFenced as error:
                 raise Fenced(f"{self._partition} was claimed elsewhere") from error
             except LOST as error:
                 raise Doubt(f"transaction on {self._partition}: {error!r}") from error
+            self._in_doubt = False
+            return refused_ms
 
     async def _transact(self, results: Sequence[Result], mark: Callable[[], Mark], notices: Sequence[Output]) -> int | None:
         reach("lane.after_begin")

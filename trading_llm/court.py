@@ -15,11 +15,13 @@ from schemas.topic import CONTEXTS, CONTROL, DEAD_LETTERS, DECISIONS, MODELS_STA
 from trading_llm.case import Case
 from trading_llm.docket import Docket
 from trading_llm.evidence import UNREADABLE, Hop, Outcome, of_decision, of_letter, trail_of
-from trading_llm.fault import LATE, MALFORMED, MISORDERED, PHANTOM, SWAPPED, Faults
+from trading_llm.fault import EARLY, LATE, MALFORMED, MISORDERED, PHANTOM, SCATTERED, SWAPPED, Faults
 from trading_llm.likeness import decision_differs, hop_differs, letter_differs
 from trading_llm.standing import Place
 from trading_llm.strict import HOP, decision_flaws, header_flaws, letter_flaws, notice_flaw, told
 
+# Who finds a time over looks at his own clock; the log's, which judges here, may be behind it.
+CLOCKS_APART_MS_MAX = 1_000
 BY_A_MODEL = frozenset({Status.DECIDED, Status.ABSTAINED_LOW_CONFIDENCE, Status.BLOCKED_BY_RISK})
 
 
@@ -37,6 +39,7 @@ class Court:
         self.statuses: Counter[str] = Counter()
         self.later: dict[Place, tuple[int, Source]] = {}  # of the outputs passed over, whose context lies furthest
         self._newest: dict[tuple[int, bytes, str, int], int] = {}
+        self._partitions: dict[tuple[str, bytes], int] = {}
 
     def awaits(self, gone_ms: int) -> bool:
         """Whether a context that was logged after this moment has no outcome yet."""
@@ -70,12 +73,12 @@ class Court:
         src, case = caused
         outcome = of_decision(record, decision)
         self._end(src, case, outcome)
+        self._check_place(record)
         if case.context.refusal is None:
             self._blame_all(SWAPPED, record, decision_differs(record, decision, case.context))
         self._check_order(record, src, case, outcome)
         self.counts["acting"] += decision.acts
-        if decision.acts and over_ms is not None and record.timestamp_ms > over_ms:
-            self.faults.blame(LATE, f"{record.source}: {src} was over at {over_ms}, and this was logged at {record.timestamp_ms}")
+        self._check_time(record, src, over_ms, acts=decision.acts, expired=decision.status is Status.EXPIRED)
 
     def _hear_dead_letter(self, record: Record) -> None:
         self._blame_all(MALFORMED, record, letter_flaws(record))
@@ -97,6 +100,7 @@ class Court:
         if (caused := self._cause(record)) is None:
             return
         _, case = caused
+        self._check_place(record)
         self.counts["hops"] += 1
         case.hops = (*case.hops, Hop(record.source, trail_of(tag.route.attempts)))
         if case.context.refusal is None:
@@ -127,6 +131,20 @@ class Court:
     def _blame_all(self, kind: str, record: Record, flaws: Iterator[str]) -> None:
         for flaw in flaws:
             self.faults.blame(kind, f"{record.source} {flaw}")
+
+    def _check_time(self, record: Record, src: Source, over_ms: int | None, *, acts: bool, expired: bool) -> None:
+        if over_ms is None:
+            return
+        said = f"{record.source}: {src} is over at {over_ms}, and this was logged at {record.timestamp_ms}"
+        if acts and record.timestamp_ms >= over_ms:
+            self.faults.blame(LATE, said)
+        if expired and record.timestamp_ms < over_ms - CLOCKS_APART_MS_MAX:
+            self.faults.blame(EARLY, said)
+
+    def _check_place(self, record: Record) -> None:
+        at = record.source
+        if record.key and self._partitions.setdefault((at.topic, record.key), at.partition) != at.partition:
+            self.faults.blame(SCATTERED, f"{at} has the key of partition {self._partitions[at.topic, record.key]}")
 
     def _check_order(self, record: Record, src: Source, case: Case, outcome: Outcome) -> None:
         first_attempt = len(outcome.trail or ()) <= 1

@@ -11,6 +11,8 @@ WAITING: Final = "waiting: no outcome yet"
 TWICE: Final = "twice: more than one outcome, or sent on twice"
 ID_TWICE: Final = "twice: a context_id with two decisions"
 OVERTAKEN: Final = "overtaken: an output of a record that another owner had taken over and finished"
+SCATTERED: Final = "scattered: one key in two partitions of a topic"
+EARLY: Final = "early: expired before its time was over"
 MISORDERED: Final = "misordered: for its key and model, at the first attempt"
 MARK_AHEAD: Final = "mark ahead: committed as finished, without an output"
 MARK_BEHIND: Final = "mark behind: an output is there, committed as unfinished"
@@ -40,12 +42,12 @@ class Invariant:
 INVARIANTS: Final = (
     Invariant("V1", "complete", (LOST, WAITING)),
     Invariant("V2", "once", (TWICE, ID_TWICE, OVERTAKEN)),
-    Invariant("V3", "order", (MISORDERED,)),
+    Invariant("V3", "order", (MISORDERED, SCATTERED)),
     Invariant("V4", "atomic", (MARK_AHEAD, MARK_BEHIND)),
     Invariant("V5", "no phantom", (PHANTOM, SWAPPED, REWRITTEN)),
     Invariant("V6", "alive", (OPEN, UNFINISHED, STUCK)),
     Invariant("V7", "strict", (MALFORMED, WRONG_REASON)),
-    Invariant("P5", "in time", (LATE,)),
+    Invariant("P5", "in time", (LATE, EARLY)),
 )
 
 

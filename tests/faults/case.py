@@ -15,6 +15,7 @@ from deploy.local.kafka_node import KAFKA_HOME, REPOSITORY
 from tests.support.watch import SECOND_JUDGE, Verdict
 
 RESULTS = REPOSITORY / ".local" / "faults" / "results.jsonl"
+GIVEN_UP = "dead:undecidable"  # among a verdict's statuses
 # The table's columns, and how the kinds of fault begin that a verdict names.
 COUNTED = {
     "lost": ("lost", "waiting"),
@@ -39,15 +40,17 @@ class Case:
     figures: dict[str, float | int | str] = field(default_factory=dict)  # whatever else it measured
     second_judge: str | None = None  # what it said, where there is one
 
-    def judge(self, verdict: Verdict, contexts: int | None = None) -> None:
+    def judge(self, verdict: Verdict, contexts: int | None = None, *, gives_up: bool = False) -> None:
         """Keep what the logs say, and fail unless they are faultless and the fault struck as often as was tried.
 
-        `contexts`: how many of the log are this case's; None: all.
+        `contexts`: how many of the log are this case's; None: all. `gives_up`: records may end `undecidable`, which is an
+        outcome too, but of a pipeline that does its work only where a record kills it.
         """
         self.contexts = verdict.contexts if contexts is None else contexts
         self.second_judge = verdict.counted.get(SECOND_JUDGE)
         self.faults = {kind.partition(":")[0]: found.count for kind, found in verdict.faults.items()}
         assert verdict.holds, str(verdict)
+        assert gives_up or GIVEN_UP not in verdict.statuses, f"given up: {verdict}"
         assert self.fired >= self.tried > 0, f"{self.fired} of {self.tried}: a fault that never struck proves nothing"
 
     def catch(self, verdict: Verdict, fired: int, kinds: Collection[str]) -> None:

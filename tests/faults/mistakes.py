@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 IN_THE_MODEL, ON_KAFKA = "model", "planted"  # what their lines have as their fault
+NOT_ON_KAFKA = {"i"}  # nothing in the product rescues yet
 MISTAKES = {
     "a": "one_transactional_id_a_process",
     "b": "the_offset_read_before_the_fence",
@@ -29,10 +30,12 @@ def mistakes(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     rows, caught = [], 0
     for letter, name in MISTAKES.items():
-        tries = [found.get((where, name)) for where in (IN_THE_MODEL, ON_KAFKA)]
-        is_caught = all(line["passed"] for line in tries if line) and any(tries)
+        tries = {where: found.get((where, name)) for where in (IN_THE_MODEL, ON_KAFKA)}
+        if letter in NOT_ON_KAFKA:
+            del tries[ON_KAFKA]
+        is_caught = all(line is not None and line["passed"] for line in tries.values())
         caught += is_caught
-        told = [_told(line) if line else "" for line in tries]
+        told = [_told(tries[where]) if where in tries else "" for where in (IN_THE_MODEL, ON_KAFKA)]
         rows.append(f"| ({letter}) | {name.replace('_', ' ')} | {told[0]} | {told[1]} | {'yes' if is_caught else '**no**'} |")
     return [*HEAD, *rows, "", f"Planted mistakes caught: {caught} of {len(MISTAKES)}."]
 
@@ -41,5 +44,7 @@ def _bare(name: str) -> str:
     return name.partition("[")[2].removesuffix("]") or name
 
 
-def _told(line: Mapping[str, Any]) -> str:
+def _told(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return "not tried"
     return ", ".join(f"{name} {value}" for name, value in line["figures"].items()) if line["passed"] else "not found"

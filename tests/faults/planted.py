@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from aiokafka import AIOKafkaClient
 
+from backbone import producer, telemetry
 from backbone.clients import bare_client
 from backbone.errors import Doubt, Fenced
 from backbone.lane import Lane, Place
@@ -23,8 +24,7 @@ from backbone.result import Result
 from backbone.stops import reach
 from backbone.transaction import Writer
 from tests.model import planted as in_the_model
-
-Plant = Callable[[pytest.MonkeyPatch], None]
+from tests.model.planted import Plant
 
 
 def one_transactional_id_a_process(patch: pytest.MonkeyPatch) -> None:
@@ -81,13 +81,13 @@ def auto_commit(patch: pytest.MonkeyPatch) -> None:
 
 def send_futures_not_awaited(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks at what became of a write."""
-    from backbone import producer
-
     raise_for = producer.raise_for
 
     def raise_for_all_but_writes(error_code: int, what: str) -> None:
         if not what.startswith("write to "):
             raise_for(error_code, what)
+        elif error_code:
+            telemetry.event("write.unheeded", error=error_code)  # so that the case knows that there was one
 
     patch.setattr(producer, "raise_for", raise_for_all_but_writes)
 
@@ -102,7 +102,7 @@ def no_committed_offset_taken_as_earliest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("backbone.lane.committed", from_the_start)
 
 
-PLANTS: tuple[Plant, ...] = (
+_PLANTS = (
     one_transactional_id_a_process,
     the_offset_read_before_the_fence,
     the_producer_kept_after_a_doubtful_commit,
@@ -114,12 +114,12 @@ PLANTS: tuple[Plant, ...] = (
     in_the_model.its_own_record_taken_for_a_repeat,
     no_committed_offset_taken_as_earliest,
 )
+PLANTS: Mapping[str, Plant] = {plant.__name__: plant for plant in _PLANTS}
 
 
 def main(name: str, room: str) -> None:
     """Run this room with this mistake in it."""
-    plants = {plant.__name__: plant for plant in PLANTS}
-    plants[name](pytest.MonkeyPatch())
+    PLANTS[name](pytest.MonkeyPatch())
     sys.argv = [room]
     runpy.run_module(room, run_name="__main__", alter_sys=True)
 

@@ -32,6 +32,7 @@ async def proven(plan: Plan, broker: Broker, redis_server: RedisServer, folder: 
     case.figures = {f"kill -9 of a {room}": count for room, count in report.killed.items()}
     case.figures |= {"seconds": round(report.seconds, 1), "ended by themselves": report.fell.total()}
     assert report.verdict is not None, str(report)
+    assert plan.kills or not report.fell, f"processes ended that nobody killed: {report.fell}"
     case.judge(report.verdict)
     assert report.verdict.outcomes == plan.contexts, str(report)
 

@@ -33,10 +33,12 @@ CUTS = 2
 @pytest.fixture
 def far() -> Iterator[Namespace]:
     assert not why_not(), why_not()  # a fault that cannot be staged is not shown
-    made = Namespace(number=8)
-    made.make()
-    yield made
-    made.remove()
+    made = Namespace()
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ async def test_a_worker_that_is_cut_off(spread: Rig, far: Namespace, environment
 
 
 def claimed(process: Running) -> int:
-    """How many lanes it has claimed so far: as many again once its wire is whole show that it was out."""
+    """How many lanes it has claimed so far: one more, once its wire is whole, shows that it was out."""
     return process.said().count("lane.claimed ")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -14,15 +15,17 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from backbone import topics
 from backbone.clients import REQUEST_BYTES_MAX
+from schemas.headers import SRC, header_text
+from schemas.record import Record
 from schemas.source import Source
-from schemas.topic import DECISIONS
+from schemas.topic import DECISIONS, model_topic
 from tests.faults import planted
 from tests.faults.case import Case
-from tests.faults.planted import Plant
 from tests.faults.stop_points import MODEL, Rig, asleep, fired
 from tests.faults.test_doubt import Holding
 from tests.faults.test_no_offsets import GROUPS, change
 from tests.model import planted as in_the_model
+from tests.model.planted import Plant
 from tests.support import feed
 from tests.support.kafka import ProxiedBroker
 from tests.support.processes import Running
@@ -113,21 +116,21 @@ async def a_worker_dies_while_it_asks(ground: Ground) -> None:
     sources = await rig.feed(20)  # fewer than it may ask at once: it goes on reading
     await rig.go_on(3.0)
     victim.kill()
-    ground.fired = 1
+    ground.fired = len(rig.watch.of(model_topic(MODEL))) - len(rig.watch.answered)  # which it asked, or could have
     rig.start("worker")
     await ground.answered(sources)
 
 
 async def a_write_is_refused(ground: Ground) -> None:
     rig = ground.rig
-    for room in ("router", "worker"):
-        rig.start(room)
+    rig.start("router")
+    worker = rig.start("worker")
     await set_most_bytes(rig.bootstrap, 200)
     sources = await rig.feed(20)
     await rig.go_on(2.0)
     await set_most_bytes(rig.bootstrap, REQUEST_BYTES_MAX)
-    ground.fired = 1
     await ground.answered(sources)
+    ground.fired = worker.said().count("write.unheeded ") + worker.said().count("MessageSizeTooLarge")
 
 
 async def set_most_bytes(bootstrap: str, most: int) -> None:
@@ -151,7 +154,7 @@ async def a_worker_dies_behind_a_hanging_question(ground: Ground) -> None:
     await rig.watch.until(lambda: len(rig.watch.answered) > 150, "the others are answered")
     await rig.go_on(1.0)
     victim.kill()
-    ground.fired = 1
+    ground.fired = len(set(sources) - rig.watch.answered)  # which hang, or wait behind one of their key
     rig.start("worker")
     await ground.answered(sources)
 
@@ -160,8 +163,18 @@ async def answers_take_different_times(ground: Ground) -> None:
     rig = ground.rig
     rig.start("router")
     rig.start("worker", TRADING_LLM_SCRIPT=json.dumps({"spread_ms": 200}))
-    ground.fired = 1
     await ground.answered(await rig.feed(300))
+    ground.fired = overtakings(rig.watch.of(DECISIONS))
+
+
+def overtakings(decisions: Iterable[Record]) -> int:
+    """How many of these stand behind one whose context came later in the same partition, of whatever key."""
+    found, newest = 0, Counter[int]()
+    for record in decisions:
+        src = Source.parse(header_text(record.headers, SRC) or "")
+        found += src.offset < newest[src.partition]
+        newest[src.partition] = max(newest[src.partition], src.offset)
+    return found
 
 
 async def thousands_of_transactions(ground: Ground) -> None:
@@ -171,8 +184,9 @@ async def thousands_of_transactions(ground: Ground) -> None:
     bodies = feed.bodies(2_400, 40, seed=8, label=rig.label, ttl_ms=1)  # over at once: it is the lane that is looked at
     pairs = [(feed.key_of(body), feed.value_of(body)) for body in bodies]
     writers = [write_each(rig.bootstrap, f"{rig.label}-{n}", pairs[n::WRITERS], 0) for n in range(WRITERS)]
-    ground.fired = 1
-    await ground.answered([source for each in await asyncio.gather(*writers) for source in each])
+    sources = [source for each in await asyncio.gather(*writers) for source in each]
+    ground.fired = max(source.offset for source in sources) + 1 - len(sources)  # markers: offsets that are never delivered
+    await ground.answered(sources)
 
 
 async def a_lane_is_claimed_again_by_its_owner(ground: Ground) -> None:

@@ -36,14 +36,13 @@ async def test_workers_that_come_and_go(wired: Rig, case: Case) -> None:
     async with feeding(wired.bootstrap, PER_S, label=wired.label) as fed:
         for change in range(CHANGES):
             if guest is None:
-                guest = wired.launch("worker", ordinal=1 + change % 3, **SCRIPT)
+                guest = await asyncio.to_thread(wired.start, "worker", 1 + change % 3, **SCRIPT)
             else:
                 given += answers(guest)
                 await asyncio.to_thread(guest.stop)
                 assert "worker.stopped" in guest.said(), "it did not leave in peace"
-                claims += guest.said().count("lane.claimed ")
-                guest = None
-            case.fired += 1
+                got = guest.said().count("lane.claimed ")
+                claims, case.fired, guest = claims + got, case.fired + 2 * bool(got), None  # it came, and it went
             await wired.go_on(EVERY_S)
     await wired.watch.until_answered(fed.acknowledged)
     given += answers(staying)

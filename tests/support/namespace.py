@@ -19,24 +19,29 @@ def why_not() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """One such network: `here` is our end of the wire, `there` the other; nobody else is on it. `number`: 0 to 255."""
+    """One such network: `here` is our end of the wire, `there` the other; nobody else is on it.
 
-    number: int
+    A process makes one at a time: its name and its addresses are the process's own.
+    """
 
     @property
     def name(self) -> str:
-        """Its name, and the beginning of its wire's: no two processes make one of the same name."""
-        return f"tl{os.getpid()}n{self.number}"
+        """Its name, and the beginning of its wire's."""
+        return f"tl{os.getpid()}n"
 
     @property
     def here(self) -> str:
         """This end's address."""
-        return f"10.213.{self.number}.1"
+        return f"{self._net}.1"
 
     @property
     def there(self) -> str:
         """The other end's address."""
-        return f"10.213.{self.number}.2"
+        return f"{self._net}.2"
+
+    @property
+    def _net(self) -> str:
+        return f"10.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
     @property
     def inside(self) -> tuple[str, ...]:
@@ -55,9 +60,9 @@ class Namespace:
         self.mend()
 
     def remove(self) -> None:
-        """Remove it, and the wire with it; what ran there must have ended."""
-        _ip("link", "del", f"{self.name}h")
-        _ip("netns", "del", self.name)
+        """Remove what there is of it; what ran there must have ended."""
+        _ip("link", "del", f"{self.name}h", must=False)
+        _ip("netns", "del", self.name, must=False)
 
     def cut(self) -> None:
         """Nothing comes through, and nobody is told."""
@@ -68,5 +73,6 @@ class Namespace:
         _ip("link", "set", f"{self.name}h", "up")
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run(("ip", *arguments), check=True, capture_output=True, timeout=COMMAND_S_MAX)
+def _ip(*arguments: str, must: bool = True) -> None:
+    done = subprocess.run(("ip", *arguments), check=False, capture_output=True, text=True, timeout=COMMAND_S_MAX)
+    assert not must or done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"

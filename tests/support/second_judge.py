@@ -24,4 +24,5 @@ def opinion(bootstrap: str) -> str | None:
     except subprocess.TimeoutExpired:
         return f"no verdict within {JUDGING_S_MAX:.0f} s"
     by_code = {0: HOLDS, 1: FAULTS}
-    return by_code.get(judged.returncode, (judged.stderr or judged.stdout).strip()[-200:])
+    word = (judged.stderr or judged.stdout).strip()[-200:] or "without a word"
+    return by_code.get(judged.returncode, f"exit {judged.returncode}: {word}")

@@ -28,7 +28,7 @@ OPEN_S_MAX = 5.0
 SECOND_JUDGE = "second judge"
 DIFFERS = "judges differ: the second judge says otherwise"
 
-__all__ = ["DIFFERS", "SECOND_JUDGE", "Verdict", "Watch", "watching"]
+__all__ = ["SECOND_JUDGE", "Verdict", "Watch", "watching"]
 
 
 class Watch:

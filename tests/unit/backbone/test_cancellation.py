@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -27,7 +28,8 @@ async def test_a_cancellation_that_came_together_with_a_result_is_heard() -> Non
     task.cancel()
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
-    assert "went on" not in steps
+    # Where the library hears it by itself (from Python 3.12 on) there is nothing left to find.
+    assert steps == (["answered"] if sys.version_info < (3, 12) else [])
 
 
 async def test_without_one_nothing_happens() -> None:

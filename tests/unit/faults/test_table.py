@@ -9,7 +9,9 @@ import pytest
 
 from tests.faults import table
 from tests.faults.memory import Memory
-from tests.faults.mistakes import mistakes
+from tests.faults.mistakes import MISTAKES, NOT_ON_KAFKA, mistakes
+from tests.faults.planted import PLANTS
+from tests.model.test_planted import PLANTED
 
 pytestmark = pytest.mark.unit
 
@@ -31,7 +33,7 @@ def test_a_row_adds_its_cases_up() -> None:
     assert row == "| F2 | killed at a stop point | 2 | 2 | 120 | 3 | 0 | 4 | 0 | 1.5 / 9.0 | 7 | 1 of 2 |  | 6 |"
 
 
-def test_a_row_says_how_often_both_judges_agreed() -> None:
+def test_a_row_says_how_often_the_second_judge_found_no_fault() -> None:
     row = table.row("F2", [line(second_judge="holds"), line("other", second_judge="faults"), line("not asked")])
     assert "| 1 of 2 | 9 |" in row
 
@@ -41,7 +43,14 @@ def test_a_mistake_is_caught_where_all_who_looked_found_it() -> None:
     kafka = line("test_it_is_found[auto_commit]", fault="planted", figures={"lost": 20})
     assert "| (d) | auto commit | atomic 3 | lost 20 | yes |" in mistakes([model, kafka])
     assert "| (d) | auto commit | atomic 3 | not found | **no** |" in mistakes([model, kafka | {"passed": False}])
+    assert "| (d) | auto commit | not tried | lost 20 | **no** |" in mistakes([kafka])
     assert mistakes([model, kafka])[-1] == "Planted mistakes caught: 1 of 11."
+
+
+def test_every_mistake_of_the_table_is_one_that_is_planted() -> None:
+    in_the_model = {plant.__name__ for plant, _, _ in PLANTED} | {"a_fenced_rescuer_that_claims_again_at_once"}
+    assert set(MISTAKES.values()) <= in_the_model
+    assert {name for letter, name in MISTAKES.items() if letter not in NOT_ON_KAFKA} == set(PLANTS)
 
 
 def test_a_fault_that_no_column_names_is_seen_in_what_passed() -> None:

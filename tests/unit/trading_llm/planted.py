@@ -35,6 +35,11 @@ def other(log: str, index: int, **fields: object) -> Plant:
     return plant
 
 
+def too_soon(logs: Logs) -> Record:
+    """The first context, expired at once, though it has its minute."""
+    return over(logs.contexts[0], 0)
+
+
 def headed(log: str, index: int, name: str, *values: bytes) -> Plant:
     """This output with these headers of this name, and no others of it."""
 
@@ -208,6 +213,10 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "a reuse that is a repeat": (fault.WRONG_REASON, no_letter_but(Reason.CONTEXT_ID_REUSED, 0)),
     "a sound context is called no JSON": (fault.WRONG_REASON, no_letter_but(Reason.NOT_JSON, 0)),
     "what is no JSON is called too large": (fault.WRONG_REASON, no_letter_but(Reason.TOO_LARGE, 2)),
+    "a decision acts in the moment it is over": (fault.LATE, other("decisions", 0, timestamp_ms=LOGGED_MS + 60_000)),
+    "a decision expired a minute early": (fault.EARLY, both(less("decisions", 0), more("decisions", too_soon))),
+    "a key's decisions lie in two partitions": (fault.SCATTERED, other("decisions", 1, source=Source("decisions", 3, 0))),
+    "a key's hops lie in two partitions": (fault.SCATTERED, other("hops", 1, source=Source("contexts.phi3", 1, 1))),
     "a decision acts too late": (fault.LATE, other("decisions", 0, timestamp_ms=LOGGED_MS + 60_001)),
     "the router's mark runs ahead": (fault.MARK_AHEAD, LOST_ON_THE_WAY),
     "a worker's mark runs ahead": (fault.MARK_AHEAD, less("decisions", 4)),
