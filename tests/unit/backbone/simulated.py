@@ -112,7 +112,7 @@ class Consumer:
     def __init__(self, stage: Stage) -> None:
         self._stage, self._position = stage, 0
         member = SimpleNamespace(done=lambda: False)
-        self._coordinator = SimpleNamespace(_coordination_task=member)  # as the client library calls it
+        self._coordinator = SimpleNamespace(_coordination_task=member, member_id="one")  # as the client library calls it
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._position = offset

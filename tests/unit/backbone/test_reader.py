@@ -41,11 +41,11 @@ async def test_a_producer_in_doubt_hands_nothing_back(step: str, drain_s: float,
     stage = Stage(records=3)
     once_then_fail(stage, step, after_s=0.15)
     reader, _ = reader_on(stage, monkeypatch)
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: step not in stage.before, "the transaction is under way")
     await reader.close_lanes(drain_s)
     other, _ = reader_on(stage, monkeypatch)
-    other.open_lanes([PARTITION])
+    other.joined([PARTITION])
     await until(lambda: stage.broker.committed is not None and stage.broker.committed[0] == 3, "the other one has finished all")
     assert sorted(stage.outcomes) == [0, 1, 2]
     await other.close_lanes(0.1)
@@ -54,7 +54,7 @@ async def test_a_producer_in_doubt_hands_nothing_back(step: str, drain_s: float,
 async def test_nothing_is_written_after_a_doubt_or_a_cancelled_write(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(records=1)
     reader, work = reader_on(stage, monkeypatch)
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: stage.outcomes == [0], "the lane serves")
     lane = work.lanes[0]
     hangs = asyncio.Event()
@@ -69,7 +69,7 @@ async def test_nothing_is_written_after_a_doubt_or_a_cancelled_write(monkeypatch
 async def test_one_transaction_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(records=1)
     reader, work = reader_on(stage, monkeypatch)
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: stage.outcomes == [0], "the lane serves")
     lane = work.lanes[0]
     await asyncio.gather(*(lane._writer.commit((), lane.state.mark) for _ in range(5)))
@@ -89,7 +89,7 @@ async def test_a_cancellation_lost_in_a_claim_ends_the_lane_all_the_same(monkeyp
             return  # in the same turn as its result: `asyncio.wait_for` of Python 3.11 drops it
 
     work.claiming = as_the_library_waits
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     task = reader._lanes[PARTITION]
     await until(lambda: bool(work.lanes), "it is claimed")
     await reader.close_lanes(0.1)
@@ -112,7 +112,7 @@ async def test_a_lane_that_cannot_be_ended_ends_the_process(monkeypatch: pytest.
                 continue
 
     work.claiming = hears_nothing
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     task = reader._lanes[PARTITION]
     await until(lambda: bool(work.lanes), "it is claimed")
     await reader.close_lanes(0.0)
@@ -126,7 +126,7 @@ async def test_a_lane_that_is_being_claimed_takes_nothing_up_once_lanes_are_give
     starts = asyncio.Event()
     stage.before["start"] = starts.wait
     reader, work = reader_on(stage, monkeypatch)
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await asyncio.sleep(4 * PAUSE_S)
     closing = asyncio.create_task(reader.close_lanes(1.0))
     await asyncio.sleep(0)
@@ -145,7 +145,7 @@ async def test_a_living_process_is_no_dead_owner_however_often_it_gives_a_lane_b
         raise NotCoordinatorForGroupError("it is being moved")
 
     for _ in range(5):
-        reader.open_lanes([PARTITION])
+        reader.joined([PARTITION])
         await until(lambda: reader._open.keys() >= {PARTITION}, "the lane is open")
         await until(lambda: work.pending(work.lanes[-1]), "its records are taken up")
         lane = work.lanes[-1]
@@ -153,7 +153,7 @@ async def test_a_living_process_is_no_dead_owner_however_often_it_gives_a_lane_b
         await reader.close_lanes(0.0)
     assert work.given_up == []
     work.hangs = False
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: sorted(stage.outcomes) == [0, 1, 2], "it decides at last")
     await reader.close_lanes(0.1)
 
@@ -173,7 +173,7 @@ async def test_what_the_logs_clock_refuses_is_not_written_but_turned(monkeypatch
     decided = Result(record, stage.answer(record).outputs, ordered=True, again=again)
     stage_answer = stage.answer
     monkeypatch.setattr(stage, "answer", lambda asked: decided if asked is record else stage_answer(asked))
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: bool(stage.broker.outcomes), "it has an outcome")
     assert [each.output.value for each in stage.broker.outcomes] == [b"expired"]
     await reader.close_lanes(0.1)
@@ -183,7 +183,7 @@ async def test_an_answer_held_behind_its_keys_earlier_one_expires_by_itself(monk
     stage = Stage(records=2)
     reader, work = reader_on(stage, monkeypatch)
     work.hangs = True
-    reader.open_lanes([PARTITION])
+    reader.joined([PARTITION])
     await until(lambda: bool(work.lanes) and work.pending(work.lanes[0]), "both are asked")
     await asyncio.sleep(10 * PAUSE_S)  # the lane's writer sleeps, with nothing to wait for
     lane, second = work.lanes[0], stage.broker.input[1]
