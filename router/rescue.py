@@ -43,9 +43,7 @@ class _Charge:
 class Rescue:
     """One router's rescuing. Everything on it runs in the event loop of its router; `fail` ends the process."""
 
-    def __init__(
-        self, settings: Settings, fleet: FleetView, control: Control, fail: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, settings: Settings, fleet: FleetView, control: Control, fail: Callable[[BaseException], None]) -> None:
         self._settings, self._fleet, self._control, self._fail = settings, fleet, control, fail
         self._consumer = clients.reader(settings)  # it only looks, and has no partition
         self._first: Lane | None = None  # the lane whose holder rescues

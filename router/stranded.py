@@ -84,9 +84,7 @@ class Stranded:
 
     def _moment(self, now_ms: int) -> Moment:
         came_ms, routed_ms = self.question.received_at_ms, self.tag.routed_at_ms
-        timings = Timings(
-            routed=max(0, routed_ms - came_ms), waited=max(0, now_ms - routed_ms), total=max(0, now_ms - came_ms)
-        )
+        timings = Timings(routed=max(0, routed_ms - came_ms), waited=max(0, now_ms - routed_ms), total=max(0, now_ms - came_ms))
         return Moment(now_ms, timings)
 
     def _decided(self, decision: Decision, to: str) -> Rescued:
