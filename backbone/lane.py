@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ProducerFenced
@@ -63,6 +64,7 @@ class Lane:
         self._space = asyncio.Event()
         self._notices: list[tuple[Sequence[Output], asyncio.Future[bool]]] = []
         self._looked_s = 0.0
+        self.on_written: Callable[[Sequence[Result]], None] = lambda results: None  # told of what was committed
         self._closing = self._closed = False
 
     # -- claiming ---------------------------------------------------------------------------------------------------
@@ -217,6 +219,19 @@ class Lane:
         self._space.set()
         if write.results:
             telemetry.committed(self.place.topic, write.results, time.monotonic() - started_s)
+            self.on_written(write.results)
+
+    async def serve(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Do this, and write what comes of it, until one of them ends or raises; then all have ended."""
+        tasks = {asyncio.create_task(each) for each in (*work, self.write())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- ending -----------------------------------------------------------------------------------------------------
 

@@ -156,7 +156,7 @@ class Reader:
                 heed()
                 self._open[partition] = lane
                 telemetry.LANES.labels(self._topic).set(len(self._open))
-                await self._serve(lane)
+                await lane.serve(self._intake(lane))
             except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
                 raise Fatal(f"{place}: {error!r}: the log no longer holds what is committed") from error
             except (Doubt, Transient, KafkaError) as error:
@@ -179,17 +179,6 @@ class Reader:
         if isinstance(error, Fenced):
             return FENCED_PAUSE_HEARTBEATS * self._settings.heartbeat_interval_s
         return min(pause_s * 2, PAUSE_S_MAX)
-
-    async def _serve(self, lane: Lane) -> None:
-        tasks = {asyncio.create_task(self._intake(lane)), asyncio.create_task(lane.write())}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _intake(self, lane: Lane) -> None:
         while True:

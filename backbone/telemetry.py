@@ -41,6 +41,7 @@ LATENCY_S = Histogram(
 IN_FLIGHT = Gauge("trading_llm_in_flight", "Questions the engine has now.", ["model"])
 MODEL_STATE = Gauge("trading_llm_model_state", "1 for the state that this router sees a model in.", ["model", "state"])
 MODEL_CHANGES = Counter("trading_llm_model_state_changes", "Changes of a model's state, by the new one.", ["model", "state"])
+RESCUED = Counter("trading_llm_rescued", "Contexts taken over from a model that died, and what they came to.", ["model", "to"])
 MISPLACED_KEYS = Counter("trading_llm_misplaced_keys", "Records whose key belongs in another partition of contexts.")
 
 

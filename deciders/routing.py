@@ -71,11 +71,25 @@ def choose_model(
 
 def next_model(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:
     """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false."""
+    return next((name for name in _untried(tag, question, policy) if name in fleet.running), None)
+
+
+def next_asked(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:
+    """The same among those that can be asked now."""
+    return next((name for name in _untried(tag, question, policy) if fleet.of(name).can_be_asked), None)
+
+
+def seen_again(route: Route, names: tuple[str, ...], fleet: Fleet) -> Route:
+    """The same route with these models among its candidates as they stand now."""
+    others = tuple(each for each in route.candidates if each.model not in names)
+    return route.model_copy(update={"candidates": (*_candidates(names, fleet), *others)[:CANDIDATES_MAX]})
+
+
+def _untried(tag: Tag, question: Question, policy: Policy) -> tuple[str, ...]:
     if not question.event.fallback:
-        return None
+        return ()
     tried = {attempt.model for attempt in tag.route.attempts}
-    chain = (tag.chosen, *policy.chain(tag.chosen))
-    return next((name for name in chain if name in fleet.running and name not in tried), None)
+    return tuple(name for name in (tag.chosen, *policy.chain(tag.chosen)) if name not in tried)
 
 
 def _choice(question: Question, features: Features, policy: Policy, catalogue: Collection[str]) -> _Choice:

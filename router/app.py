@@ -20,6 +20,7 @@ from router.choice import load_choice
 from router.dedupe import Dedupe
 from router.fleet import FleetView
 from router.judge import World, judge, remember
+from router.rescue import Rescue
 from schemas.dead_letter import dead_letter_output
 from schemas.halt import TRADING_DISABLED, Halt
 from schemas.question import Question
@@ -41,6 +42,7 @@ class Router:
         self._control = Control(settings, self._fail)
         self._choose = load_choice(settings.router, catalogue)
         self._fleet = FleetView(settings, self._fail)
+        self._rescue = Rescue(settings, self._fleet, self._control, self._fail)
         self._dedupe: dict[int, Dedupe] = {}
         self._reader = Reader(settings, "router", CONTEXTS, self)
         self.failed = self._reader.failed
@@ -55,10 +57,12 @@ class Router:
         await topics.check(self._settings, self._catalogue)
         await self._control.start()
         await self._fleet.start()
+        await self._rescue.start()
         await self._reader.start()
 
     async def stop(self) -> None:
         """Give the lanes back; the static member stays in the group, so that a restart moves nothing."""
+        await self._rescue.stop()
         await self._reader.stop(leave=False)
         await self._fleet.stop()
         await self._control.stop()
@@ -78,6 +82,7 @@ class Router:
         else:
             self._dedupe[partition] = await self._rebuilt(lane.place, mark.offset)
         self._fleet.claimed(lane)
+        self._rescue.claimed(lane)
 
     def _new_dedupe(self) -> Dedupe:
         return Dedupe(self._settings.dedupe_window + self._settings.lane_records_max)
@@ -138,7 +143,8 @@ class Router:
         return False
 
     def dropped(self, lane: Lane) -> None:
-        """Nothing is under way."""
+        """Nothing is under way: only whoever has a lane may say how models do, and rescue."""
+        self._rescue.dropped(lane)
         self._fleet.dropped(lane)
 
     def _world(self) -> World:

@@ -92,14 +92,15 @@ class FleetView:
 
     def sent(self, result: Result) -> None:
         """Count a question that goes to a model, if this result is one."""
-        model = self._by_topic.get(result.outputs[0].topic)
+        output = result.outputs[0]
+        model = self._by_topic.get(output.topic)
         if model is None:
             return
         waiting, standing = self._waiting[model], self._standings[model]
         waiting.sent()
         standing.waiting = waiting.questions
         if standing.probes_left:
-            self._health[model].sent(str(result.record.source), now_ms())
+            self._health[model].sent(header_text(output.headers, SRC) or "", now_ms())
             self._show(model)
 
     def claimed(self, lane: Lane) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 IN_THE_MODEL, ON_KAFKA = "model", "planted"  # what their lines have as their fault
-NOT_ON_KAFKA = {"i"}  # nothing in the product rescues yet
 MISTAKES = {
     "a": "one_transactional_id_a_process",
     "b": "the_offset_read_before_the_fence",
@@ -30,12 +29,10 @@ def mistakes(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     rows, caught = [], 0
     for letter, name in MISTAKES.items():
-        tries = {where: found.get((where, name)) for where in (IN_THE_MODEL, ON_KAFKA)}
-        if letter in NOT_ON_KAFKA:
-            del tries[ON_KAFKA]
-        is_caught = all(line is not None and line["passed"] for line in tries.values())
+        tries = [found.get((where, name)) for where in (IN_THE_MODEL, ON_KAFKA)]
+        is_caught = all(line is not None and line["passed"] for line in tries)
         caught += is_caught
-        told = [_told(tries[where]) if where in tries else "" for where in (IN_THE_MODEL, ON_KAFKA)]
+        told = [_told(line) for line in tries]
         rows.append(f"| ({letter}) | {name.replace('_', ' ')} | {told[0]} | {told[1]} | {'yes' if is_caught else '**no**'} |")
     return [*HEAD, *rows, "", f"Planted mistakes caught: {caught} of {len(MISTAKES)}."]
 

@@ -102,6 +102,12 @@ def no_committed_offset_taken_as_earliest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("backbone.lane.committed", from_the_start)
 
 
+def a_fenced_rescuer_that_claims_again_at_once(patch: pytest.MonkeyPatch) -> None:
+    """And an owner that does: whoever writes next takes the lane from the other."""
+    patch.setattr("router.rescue.FENCED_PAUSE_S", 0.0)
+    patch.setattr("backbone.reader.FENCED_PAUSE_HEARTBEATS", 0)
+
+
 _PLANTS = (
     one_transactional_id_a_process,
     the_offset_read_before_the_fence,
@@ -111,6 +117,7 @@ _PLANTS = (
     in_the_model.the_bitmap_not_written,
     in_the_model.a_result_published_before_an_earlier_one_of_its_key,
     in_the_model.a_watermark_that_waits_for_markers,
+    a_fenced_rescuer_that_claims_again_at_once,
     in_the_model.its_own_record_taken_for_a_repeat,
     no_committed_offset_taken_as_earliest,
 )

@@ -33,6 +33,7 @@ FAULTS = {
     "F16": "poison",
     "F17": "ten times the load",
     "F21": "a transaction that nobody ends",
+    "F23": "a model dies with a backlog, or sleeps on it",
     "F24": "a context that kills its worker",
     "F25": "a group's offsets are gone",
     "V8": "none, 100,000 contexts",

@@ -1,7 +1,4 @@
-"""Two that both want a lane get on, because a fenced one leaves it alone for a while: longer, if the lane is not its own.
-
-Nothing in the product takes another's lane yet; the rule for whoever will is modelled here.
-"""
+"""Two that both want a lane get on, because a fenced one leaves it alone for a while: longer, if the lane is not its own."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from hypothesis import strategies as st
 
 from backbone.reader import FENCED_PAUSE_HEARTBEATS
 from backbone.settings import Settings
+from backbone.takeover import FENCED_PAUSE_S
 from tests.faults.case import Case
 from tests.faults.mistakes import IN_THE_MODEL
 from tests.model.parties import Contest
@@ -20,7 +18,7 @@ from tests.model.parties import Contest
 pytestmark = pytest.mark.model
 
 ASSIGNED_MS = int(FENCED_PAUSE_HEARTBEATS * Settings().heartbeat_interval_s * 1000)
-RESCUER_MS = 60_000
+RESCUER_MS = int(FENCED_PAUSE_S * 1000)
 AT_ONCE_MS = 0
 TURNS = 400  # of at most three steps of 5 ms: more than two seconds
 BURSTS = st.lists(st.integers(1, 3), min_size=TURNS, max_size=TURNS)
