@@ -32,11 +32,11 @@ DEAD, INSTEAD = "qwen", "deepseek"
 MODELS = (INSTEAD, DEAD)  # qwen's chain ends at deepseek
 INSIDE = "lane.after_produce"
 WAITING = 500
-SLOW = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": 2_000}), "TRADING_LLM_SESSION_TIMEOUT_S": "6"}
+SLOW = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": 1_000}), "TRADING_LLM_SESSION_TIMEOUT_S": "6"}
 # Without their own doubt about what took so long.
 SURE = {"TRADING_LLM_COMMIT_DOUBT_S": "60", "TRADING_LLM_CLAIM_S": "60"}
 TTL_MS = 45_000
-FED_AGAIN_S_MAX = 5.0  # of being healthy; two of them are one answer
+FED_AGAIN_S_MAX = 5.0  # of being healthy; one of them is an answer
 RETURNS_S_MAX = 30.0
 WELL = f" model.healthy model={DEAD} "
 
