@@ -138,6 +138,7 @@ async def test_what_a_dead_engine_held_is_answered_once_after_the_restart(
         case.judge(await watch.settled(20), len(sources), **LOOKED_AT)
 
 
+@pytest.mark.long
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("delay_ms", [0, 300])
 async def test_a_context_that_kills_its_worker_is_given_up_and_its_neighbours_are_decided(

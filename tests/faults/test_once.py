@@ -23,7 +23,9 @@ async def test_killed_at_a_stop_point(rig: Rig, case: Case, room: Room, name: st
     rig.start(OTHER[room])
     at_start = name.startswith("claim.")
     sources = await rig.feed(60) if at_start else []
-    victim = rig.launch(room, TRADING_LLM_STOP_POINTS=f"{name}=kill@{1 if at_start else 2}")
+    # Lanes poll also while nothing comes, and it must be ready before.
+    visit = 1 if at_start else 20 if name == "read.after_poll" else 2
+    victim = rig.launch(room, TRADING_LLM_STOP_POINTS=f"{name}=kill@{visit}")
     if not at_start:
         await asyncio.to_thread(victim.wait_ready)
     died = asyncio.create_task(rig.started_again(victim, room))
@@ -43,6 +45,7 @@ async def test_killed_at_a_stop_point(rig: Rig, case: Case, room: Room, name: st
     assert {each for each in verdict.statuses if each.startswith("dead:")} == set(), str(verdict)
 
 
+@pytest.mark.long
 @pytest.mark.fault("F21")
 async def test_a_transaction_that_nobody_ends_holds_readers_up_only_until_its_time_is_over(rig: Rig, case: Case) -> None:
     rig.start("router")

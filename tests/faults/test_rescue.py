@@ -26,7 +26,7 @@ from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
 from tests.support.watch import watching
 
-pytestmark = [pytest.mark.faults, pytest.mark.fault("F23")]
+pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.fault("F23")]
 
 DEAD, INSTEAD = "qwen", "deepseek"
 MODELS = (INSTEAD, DEAD)  # qwen's chain ends at deepseek

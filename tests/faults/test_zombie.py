@@ -25,7 +25,8 @@ async def test_a_sleeper_cannot_write_after_its_lane_moved(rig: Rig, case: Case,
     rig.start(OTHER[room])
     rig.start(room, ordinal=1)
     at_claim = name.startswith("claim")
-    visit = 1 if at_claim else 2 if name == "revoke.inside" else 3
+    # Lanes poll also while nothing comes, and it must be ready before.
+    visit = 1 if at_claim else 2 if name == "revoke.inside" else 12 if name == "read.after_poll" else 3
     # Without its own doubt about what took so long, so that it really tries to write.
     sure = {"TRADING_LLM_COMMIT_DOUBT_S": "60", "TRADING_LLM_CLAIM_S": "60"}
     sleeper = rig.launch(room, TRADING_LLM_STOP_POINTS=f"{name}=stop@{visit}", **sure)
