@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaClient
@@ -57,12 +58,13 @@ def the_producer_kept_after_a_doubtful_commit(patch: pytest.MonkeyPatch) -> None
     """No answer counts as a good one, and the same producer goes on."""
     commit = Writer.commit
 
-    async def commit_surely(writer: Writer, results: Sequence[Result], mark: Callable[[], Mark]) -> int | None:
+    async def commit_surely(writer: Writer, results: Sequence[Result], mark: Callable[[], Mark], *more: Any) -> int | None:
         try:
-            return await commit(writer, results, mark)
+            return await commit(writer, results, mark, *more)
         except Fenced:
             raise
         except Doubt:
+            writer._in_doubt = False
             return None
 
     patch.setattr(Writer, "commit", commit_surely)
