@@ -103,7 +103,9 @@ async def test_suspects_are_left_to_their_own_workers_care(stack: Pipeline, watc
     assert rescues(router) == 0
     stack.worker(DEAD, 0, SOON)
     await watch.until_answered(sources)
-    assert answers(watch, sources) == {(f"{DEAD} answered",)}
+    # Once its worker has begun to work them off, what is left of a lane is suspect no more, and may be sent on until the
+    # router hears that the worker is back.
+    assert (f"{DEAD} answered",) in answers(watch, sources)
     verdict = await watch.settled(20)
     assert verdict.holds, str(verdict)
 
