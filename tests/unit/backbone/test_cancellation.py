@@ -33,7 +33,11 @@ async def test_a_cancellation_that_came_together_with_a_result_is_heard() -> Non
 
 
 async def test_without_one_nothing_happens() -> None:
-    heed()
+    async def work() -> str:
+        heed()
+        return "went on"
+
+    assert await asyncio.create_task(work()) == "went on"
 
 
 async def test_a_time_out_that_is_over_is_none() -> None:
