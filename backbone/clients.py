@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from typing import Any
 
 import aiokafka
@@ -24,6 +25,7 @@ decoding.install()
 
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)
+BROKER_LOOK_S = 0.2
 STOP_S_MAX = 3.0  # stopping a client can wait for ever when its broker is gone
 
 
@@ -33,7 +35,6 @@ def connection(settings: Settings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap,
         "security_protocol": settings.kafka_security_protocol,
         "request_timeout_ms": int(settings.request_timeout_s * 1000),
-        "retry_backoff_ms": 5,
     }
     if "SSL" in settings.kafka_security_protocol:
         arguments["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
@@ -86,6 +87,19 @@ def _reading(settings: Settings) -> dict[str, Any]:
     }
 
 
+async def wait_for_broker(settings: Settings) -> None:
+    """Return once the broker answers: who starts while it is being started again waits. Raises Fatal after `broker_wait_s`."""
+    deadline_s = time.monotonic() + settings.broker_wait_s
+    while True:
+        try:
+            await (await bare_client(settings)).close()
+            return
+        except (KafkaError, TimeoutError, OSError) as error:
+            if time.monotonic() > deadline_s:
+                raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up?") from error
+        await asyncio.sleep(BROKER_LOOK_S)
+
+
 async def bare_client(settings: Settings) -> AIOKafkaClient:
     """A started client for single requests; the caller closes it."""
     arguments = connection(settings)
@@ -112,5 +126,5 @@ def record_of(read: ConsumerRecord[bytes, bytes]) -> Record:
 
 __all__ = [
     "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer", "KafkaError", "TopicPartition", "bare_client", "connection",
-    "member", "plain_producer", "reader", "record_of", "stop",
+    "member", "plain_producer", "reader", "record_of", "stop", "wait_for_broker",
 ]  # fmt: skip

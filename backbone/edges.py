@@ -16,7 +16,6 @@ def edge_broker(settings: Settings, description: str) -> KafkaBroker:
         known["bootstrap_servers"],
         security=_security(settings, known),
         request_timeout_ms=known["request_timeout_ms"],
-        retry_backoff_ms=known["retry_backoff_ms"],
         allow_auto_create_topics=False,
         acks="all",
         enable_idempotence=True,

@@ -18,7 +18,7 @@ from faststream.specification import AsyncAPI
 from prometheus_client import make_asgi_app
 from pydantic import ValidationError
 
-from backbone import stops, telemetry
+from backbone import clients, stops, telemetry
 from backbone.edges import edge_broker
 from backbone.errors import Fatal
 from backbone.settings import Settings
@@ -68,6 +68,12 @@ def run(name: str, build: Callable[[Settings], Room], topics: Callable[[Settings
         sys.exit(1)
 
 
+async def wait_for_broker(settings: Settings) -> None:
+    """Before anything is begun; SIGTERM meanwhile is an orderly end. Raises Fatal where the broker stays away."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    await clients.wait_for_broker(settings)
+
+
 async def serve_to_end(server: uvicorn.Server) -> None:
     """Serve until SIGTERM or until `should_exit`, then end in order and return.
 
@@ -86,6 +92,7 @@ class _Shell:
 
     async def serve(self) -> None:
         """Serve until SIGTERM, or until the room fails: then raise why."""
+        await wait_for_broker(self._settings)
         config = uvicorn.Config(
             self._app(), host=self._settings.http_host, port=self._settings.http_port, log_level="warning",
             lifespan="on", timeout_graceful_shutdown=2, access_log=False,

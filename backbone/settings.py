@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     hung_s: float = Field(default=30.0, gt=0)  # an engine silent on one question for so long has hung on it
     claim_s: float = 15.0  # fence, offset and log start; an open transaction is waited for up to 10 s
     request_timeout_s: float = 10.0
+    broker_wait_s: float = Field(default=60.0, ge=0)  # how long a process that starts waits for its broker
     revoke_drain_s: float = 1.0  # how long a rebalance waits for what is under way; the rest is asked again elsewhere
     drain_s: float = 10.0  # how long a stopping process may finish what it holds
     http_wait_s: float = Field(default=30.0, gt=0, le=300)  # how long POST /decide waits for its decision

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from backbone import telemetry
 from backbone.errors import Fatal
-from backbone.process import serve_to_end
+from backbone.process import serve_to_end, wait_for_broker
 from backbone.settings import Settings
 from gateway.app import create_app
 from gateway.service import Service
@@ -23,6 +23,7 @@ GRACE_S = 5  # what requests under way get to end; their questions are written, 
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM. Raises Fatal where it cannot begin."""
+    await wait_for_broker(settings)
     service = Service(settings)
     await service.start()
     config = uvicorn.Config(

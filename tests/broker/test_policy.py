@@ -178,9 +178,9 @@ async def test_what_one_policy_routed_is_judged_by_it_though_another_is_in_force
     running: Pipeline, fresh_topics: Broker, files: tuple[Path, Path]
 ) -> None:
     told(running, "apply", files[0])
-    (worker,) = (process for process in running.started if process.name == "worker-phi3-0")
-    worker.stop()
     await asyncio.sleep(READ_S)
+    (worker,) = (process for process in running.started if process.name == "worker-phi3-0")
+    worker.pause()  # shorter than it takes to be thought dead: what waits for it is not handed on
     async with watching(fresh_topics.bootstrap, MODELS) as watch:
         waiting = feed.bodies(20, keys=20, seed=4, label="waits", context=CLEAR, ttl_ms=3_600_000)
         sources = await feed.send(fresh_topics.bootstrap, waiting)
@@ -188,7 +188,7 @@ async def test_what_one_policy_routed_is_judged_by_it_though_another_is_in_force
         hops = model_topic("phi3")
         await watch.until(lambda: routed <= {header_text(each.headers, SRC) for each in watch.of(hops)}, "all are routed")
         await asyncio.to_thread(told, running, "apply", files[1])
-        running.worker("phi3").wait_ready(120)
+        worker.resume()
         await watch.until_answered(sources, 120)
     made = [each for name, each in decisions(watch).items() if name.startswith("waits")]
     first, _ = TRAILS

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from trading_llm.verdict import Verdict
 KEYS = 500
 CHUNK = 50  # contexts sent at once
 READY_S_MAX = 180.0
+SUPERVISE_S = 0.2
 TTL_MS = 1_800_000  # nothing expires while processes are being killed
 
 
@@ -105,8 +107,9 @@ async def run(plan: Plan, broker: Broker, redis_server: RedisServer, folder: Pat
         async with watching(broker.bootstrap, plan.models) as watch:
             began_s = time.monotonic()
             feeding = asyncio.create_task(_feed(plan, broker.bootstrap))
-            await _kill(Ground(broker, pipeline), starts, running, report)
-            await _until_answered(watch, await feeding, plan, lambda: _start_fallen(starts, running, report))
+            async with _supervise(starts, running, report):
+                await _kill(Ground(broker, pipeline), starts, running, report)
+                await _until_answered(watch, await feeding, plan)
             report.seconds = time.monotonic() - began_s
             report.verdict = await watch.settled(60)
             found = passages(watch, plan.models)
@@ -167,22 +170,32 @@ async def _kill(ground: Ground, starts: Sequence[Callable[[], Running]], running
             running[index] = starts[index]()
             report.killed["router" if index < plan.routers else "worker"] += 1
             report.struck.append(Struck(at_ms, frozenset(owned(ground.pipeline.started, victim, at_ms))))
-        _start_fallen(starts, running, report)
 
 
-def _start_fallen(starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> None:
-    for index, process in enumerate(running):
-        if process.popen.poll() is not None:
-            report.fell[process.name] += 1
-            running[index] = starts[index]()
+@contextlib.asynccontextmanager
+async def _supervise(starts: Sequence[Callable[[], Running]], running: list[Running], report: Report) -> AsyncIterator[None]:
+    """Who ends by itself, as on a broker that is away, is started again at once and counted."""
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(SUPERVISE_S)
+            for index, process in enumerate(running):
+                if process.popen.poll() is not None:
+                    report.fell[process.name] += 1
+                    running[index] = starts[index]()
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
 
 
-async def _until_answered(watch: Watch, sources: list[Source], plan: Plan, mend: Callable[[], None]) -> None:
+async def _until_answered(watch: Watch, sources: list[Source], plan: Plan) -> None:
     """As long as outcomes keep coming; what never comes is the verdict's to name."""
     deadline, seen = time.monotonic() + plan.settle_s, -1
     while set(sources) - watch.answered and time.monotonic() < deadline:
         await watch.read()
-        mend()
         if len(watch.answered) > seen:
             seen, deadline = len(watch.answered), time.monotonic() + plan.settle_s
 
