@@ -11,7 +11,7 @@ import aiokafka
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from backbone import decoding
+from backbone import closed_connection, decoding
 from backbone.errors import Fatal
 from backbone.settings import Settings
 from schemas.record import Record
@@ -22,6 +22,7 @@ from schemas.source import Source
 if aiokafka.__version__ != "0.14.0":
     raise ImportError(f"the backbone knows aiokafka 0.14.0, not {aiokafka.__version__}")
 decoding.install()
+closed_connection.install()
 
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)

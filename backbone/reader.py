@@ -24,7 +24,7 @@ from schemas.record import Record
 # A fenced process must first learn whether the lane moved: two heartbeats. Two parties that both claim at once are a livelock.
 FENCED_PAUSE_HEARTBEATS = 2
 PAUSE_S = 0.05
-PAUSE_S_MAX = 5.0
+PAUSE_S_MAX = 1.0
 ENDING_S_MAX = 4 * clients.STOP_S_MAX  # its producer's connections, one after the other
 
 
