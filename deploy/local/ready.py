@@ -22,21 +22,22 @@ class Probe:
     speaks: Literal["http", "kafka", "redis"]
     port: int
     host: str = HOST
+    path: str = "/ready"  # of what speaks HTTP
 
     def answers(self) -> bool:
         """Whether it is ready now. Takes at most a second or two."""
         try:
             if self.speaks == "http":
-                return _http(self.host, self.port)
+                return _http(self)
             return _kafka(self.host, self.port) if self.speaks == "kafka" else _redis(self.host, self.port)
         except (OSError, http.client.HTTPException, struct.error):
             return False
 
 
-def _http(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=ASK_S_MAX)
+def _http(probe: Probe) -> bool:
+    connection = http.client.HTTPConnection(probe.host, probe.port, timeout=ASK_S_MAX)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", probe.path)
         return connection.getresponse().status == 200
     finally:
         connection.close()

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from backbone.settings import Settings
 from deploy.local.ports import free_port
 from deploy.local.ready import Probe
-from tests.support.kafka import Broker
+from tests.support.kafka import MODELS, Broker
 from tests.support.processes import Running, start
 from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
@@ -46,6 +46,20 @@ class Ground:
         peer = start(module, command, env or {}, Probe("http", free_port()), self.folder)
         self._peers.append(peer)
         return peer
+
+    def server(self, module: str, port: int) -> Running:
+        """A server of `tests/bench`, started: `python -m tests.bench.<module> PORT`."""
+        command = (sys.executable, "-m", f"tests.bench.{module}", str(port))
+        server = start(module, command, {}, Probe("http", port), self.folder)
+        self._peers.append(server)
+        return server
+
+    def router_of(self, tree: Path) -> Running:
+        """A router, started, of another checkout of this project."""
+        environment = self.pipeline(MODELS).environment | {"TRADING_LLM_HTTP_PORT": str(port := free_port())}
+        router = start("router-before", (sys.executable, "-m", "router"), environment, Probe("http", port), self.folder, tree)
+        self._peers.append(router)
+        return router
 
     async def make_topics(self, *names: str, partitions: int) -> None:
         """Topics for peers; appended at the log's time, like the pipeline's."""

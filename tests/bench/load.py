@@ -33,10 +33,10 @@ class Offered:
 
 
 class Line:
-    """A way in and a way out: contexts are sent to one topic, their answers read, committed only, from another."""
+    """A way in and a way out: contexts are sent to one topic, their answers read, committed only, from others."""
 
-    def __init__(self, settings: Settings, way_in: str, way_out: str) -> None:
-        self._in, self._out = way_in, way_out
+    def __init__(self, settings: Settings, way_in: str, *ways_out: str) -> None:
+        self._in, self._out = way_in, ways_out
         self._producer = clients.plain_producer(settings)
         self._consumer = clients.reader(settings, auto_offset_reset="latest", fetch_max_wait_ms=500)
         self._sent_s: dict[int, float] = {}
@@ -47,7 +47,7 @@ class Line:
     async def __aenter__(self) -> Line:
         await self._producer.start()
         await self._consumer.start()
-        partitions = [TopicPartition(self._out, each) for each in sorted(await self._partitions())]
+        partitions = [TopicPartition(out, each) for out in self._out for each in sorted(await self._partitions(out))]
         self._consumer.assign(partitions)
         await self._consumer.seek_to_end(*partitions)
         self._reading = asyncio.create_task(self._read())
@@ -65,7 +65,7 @@ class Line:
         until_s = time.monotonic() + WARM_UP_S_MAX
         number = first
         while not self._took_ms:
-            assert time.monotonic() < until_s, f"nothing came back from {self._out} within {WARM_UP_S_MAX:.0f} s"
+            assert time.monotonic() < until_s, f"nothing came back from {', '.join(self._out)} within {WARM_UP_S_MAX:.0f} s"
             await self._send(next(messages(number, 1)))
             number += 1
             await asyncio.sleep(0.2)
@@ -81,6 +81,22 @@ class Line:
             await self._send(each)
         await self._rest(contexts)
         took = tuple(self._took_ms[each.number] for each in contexts if each.number in self._took_ms)
+        return Offered(len(contexts), took, time.perf_counter() - began_s)
+
+    async def offer_closed(self, contexts: Sequence[Message], in_flight: int) -> Offered:
+        """Send these so many at once, the next one when one is answered."""
+        began_s, left = time.perf_counter(), iter(contexts)
+
+        async def ask() -> None:
+            for each in left:
+                await self._send(each)
+                async with asyncio.timeout(REST_S_MAX):
+                    while each.number not in self._took_ms:
+                        self._came.clear()
+                        await self._came.wait()
+
+        await asyncio.gather(*(ask() for _ in range(in_flight)))
+        took = tuple(self._took_ms[each.number] for each in contexts)
         return Offered(len(contexts), took, time.perf_counter() - began_s)
 
     async def _rest(self, contexts: Sequence[Message]) -> None:
@@ -104,6 +120,6 @@ class Line:
                     self._took_ms.setdefault(number, (now_s - self._sent_s[number]) * 1000)
             self._came.set()
 
-    async def _partitions(self) -> set[int]:
-        found: set[int] = await self._producer.partitions_for(self._out)
+    async def _partitions(self, out: str) -> set[int]:
+        found: set[int] = await self._producer.partitions_for(out)
         return found

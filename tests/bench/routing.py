@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from backbone.heartbeat import Heartbeats
@@ -16,6 +17,7 @@ from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
 from tests.bench.log import Ends, Log, Written, fill
 from tests.support.kafka import MODELS
+from tests.support.processes import Running
 
 S_MAX = 180.0
 
@@ -23,11 +25,12 @@ S_MAX = 180.0
 class RoutingBench:
     """Rounds over one backlog each: first one of the two reads it, then the other."""
 
-    def __init__(self, ground: Ground, backlog: int, rounds: int) -> None:
-        self._ground, self._backlog, self._rounds = ground, backlog, rounds
+    def __init__(self, ground: Ground, backlog: int, rounds: int, before: Path | None = None) -> None:
+        self._ground, self._backlog, self._rounds, self._before = ground, backlog, rounds, before
         self._contexts = Log(ground.settings, [CONTEXTS])
         self._routed = Log(ground.settings, [*map(model_topic, MODELS), DECISIONS])
-        self.per_s: dict[str, list[float]] = {"ours": [], "loop": []}
+        ways = ("ours", "loop") if before is None else ("ours", "before", "loop")
+        self.per_s: dict[str, list[float]] = {way: [] for way in ways}
 
     async def run(self) -> dict[str, Any]:
         """Contexts a second of each, a figure a round, and the ratio of the medians."""
@@ -43,28 +46,35 @@ class RoutingBench:
             before = await self._contexts.ends()
             await fill(self._ground.settings, CONTEXTS, list(messages(10**7 + turn * self._backlog, self._backlog)))
             after = await self._contexts.ends()
-            for way in ("ours", "loop") if turn % 2 == 0 else ("loop", "ours"):
+            ways = list(self.per_s)
+            for way in ways if turn % 2 == 0 else ways[::-1]:
                 await self._one(way, before, after)
         medians = {way: round(statistics.median(each), 1) for way, each in self.per_s.items()}
-        return {
-            "backlog": self._backlog, "rounds": self._rounds, "per_s": medians,
-            "by_round": self.per_s, "of_loop": round(medians["ours"] / medians["loop"], 3),
-        }  # fmt: skip
+        beside = {f"of_{way}": round(medians["ours"] / each, 3) for way, each in medians.items() if way != "ours"}
+        return {"backlog": self._backlog, "rounds": self._rounds, "per_s": medians, "by_round": self.per_s} | beside
 
     async def _one(self, way: str, before: Ends, after: Ends) -> None:
         since = await self._routed.ends()
         spans = {each.partition: (before[each], after[each]) for each in before}
-        running = self._ground.pipeline(MODELS).router() if way == "ours" else self._ground.peer("peer_loop", json.dumps(spans))
+        running = self._started(way, spans)
         try:
             await self._routed.still(since, S_MAX)
         finally:
             stop_all([running])
         self._note(way, await self._routed.written(since))
 
+    def _started(self, way: str, spans: dict[int, tuple[int, int]]) -> Running:
+        if way == "ours":
+            return self._ground.pipeline(MODELS).router()
+        if way == "before":
+            assert self._before is not None
+            return self._ground.router_of(self._before)
+        return self._ground.peer("peer_loop", json.dumps(spans))
+
     def _note(self, way: str, written: Written) -> None:
         assert written.count == self._backlog, f"{way}: {written.count} of {self._backlog} were routed"
         self.per_s[way].append(written.per_s)
-        print(f"  {way:<5} {written.per_s:8.0f} contexts/s", flush=True)
+        print(f"  {way:<6} {written.per_s:8.0f} contexts/s", flush=True)
 
 
 def _heartbeat(model: str) -> Heartbeat:

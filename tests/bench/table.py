@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 # What is aimed at; a figure that misses it is marked.
 OF_FLOOR_MAX = 5.0
 P99_MS_MAX = 50.0
 OF_LOOP_MIN = 0.6
 OF_GENERATE_MIN = 0.9
+OF_BEFORE_MIN = 0.85
+OF_LITELLM_CPU_MAX = 0.2
 BUSY_RATE = 200  # from this rate on ours is to be faster than FastStream's batch chain
 WIDTH = 124
 LATENCY_COLUMNS = ("chain", "contexts/s", "p50 ms", "p99 ms", "p50 of floor", "answered", "CPU ms each", "of it broker", "")
@@ -23,7 +25,34 @@ def show(found: dict[str, Any]) -> None:
     if latency := found.get("latency"):
         console.print(_latency(latency))
         console.print(_memory(latency["memory_mb"]))
-    console.print(_rates(found))
+    if (rates := _rates(found)).rows:
+        console.print(rates)
+    if choosing := found.get("choosing"):
+        console.print(_choosing(choosing["us"]))
+    if litellm := found.get("litellm"):
+        console.print(_litellm(litellm))
+
+
+def _choosing(us: dict[str, float]) -> Table:
+    table = Table("what", Column("µs a context", justify="right"), title="One choice by itself (medians of the rounds)")
+    for name, each in us.items():
+        table.add_row(name, f"{each:.1f}")
+    return table
+
+
+def _litellm(litellm: dict[str, Any]) -> Table:
+    numbers = ("at once", "p50 ms", "p99 ms", "a second", "CPU ms each", "of it broker")
+    table = Table("way", title="The routing layer alone (medians of the rounds)")
+    for each in numbers:
+        table.add_column(each, justify="right")
+    for row in litellm["rows"]:
+        table.add_row(
+            row["way"], str(row["at_once"]), f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['per_s']:.0f}",
+            f"{row['cpu_ms'] + row['broker_cpu_ms']:.2f}", f"{row['broker_cpu_ms']:.2f}",
+        )  # fmt: skip
+    aim = f"ours of LiteLLM's (aim for CPU: {OF_LITELLM_CPU_MAX} at most): "
+    table.caption = aim + "; ".join(f"{name} {ratio:.2f}" for name, ratio in litellm["of_litellm"].items())
+    return table
 
 
 def _latency(latency: dict[str, Any]) -> Table:
@@ -64,6 +93,9 @@ def _rates(found: dict[str, Any]) -> Table:
         own, loop = routing["per_s"]["ours"], routing["per_s"]["loop"]
         table.add_row("one router, contexts", f"{own:.0f}", "bare transactions", f"{loop:.0f}",
                       f"{routing['of_loop']:.2f}", f"{OF_LOOP_MIN} or more")  # fmt: skip
+        if (before := routing["per_s"].get("before")) is not None:
+            table.add_row("", f"{own:.0f}", "the router before", f"{before:.0f}", f"{routing['of_before']:.2f}",
+                          f"{OF_BEFORE_MIN} or more")  # fmt: skip
     if deciding := found.get("deciding"):
         own, offline = deciding["per_s"]["ours"], deciding["per_s"]["generate"]
         what = f"one worker on {deciding['model']}'s stand-in, {deciding['worker_mb']:.0f} MB"

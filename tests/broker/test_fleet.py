@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from backbone.scan import Scan, scanning
 from backbone.settings import Settings
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.broker
 
 MODELS = ("deepseek", "phi3")  # phi3's chain ends at deepseek, the default, whose chain holds phi3
 EVENT = re.compile(r" model\.(healthy|degraded|opened|probing|down) model=(\w+) ")
+CHANGES = "trading_llm_model_state_changes_total"
 STATES = {"healthy": "HEALTHY", "degraded": "DEGRADED", "opened": "OPEN", "probing": "PROBING", "down": "DOWN"}
 
 
@@ -116,11 +119,27 @@ def events(*routers: Running) -> list[tuple[str, str]]:
     return [(model, STATES[word]) for router in routers for word, model in EVENT.findall(router.said())]
 
 
+def counted(router: Running) -> Counter[tuple[str, str]]:
+    """How often each model came into each state, as the metric of this router has it."""
+    text = httpx.get(f"{router.url}/metrics", timeout=10).text
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    changes = {(s.labels["model"], s.labels["state"]): int(s.value) for s in samples if s.name == CHANGES}
+    return +Counter(changes)
+
+
 async def agreed(board: Board, router: Running) -> list[tuple[str, str]]:
-    """What is said on the topic, once the lines of the log say the same; a line follows its record."""
+    """What is said on the topic, once the lines of the log say the same; a line follows its record.
+
+    The metric says it, too, but for what the topic knew before this router came.
+    """
     async with asyncio.timeout(10):
         while board.states != events(router):
             await board.read()
+    missing = Counter(board.states) - counted(router)
+    unsaid = counted(router) - Counter(board.states)
+    assert not missing, f"said, and not counted: {missing}"
+    assert unsaid.keys() <= {(model, "HEALTHY") for model in MODELS}, f"counted, and not said: {unsaid}"
+    assert max(unsaid.values(), default=0) <= 1, unsaid
     return board.states
 
 
@@ -156,6 +175,53 @@ async def test_a_dead_model_is_down_its_chain_is_asked_and_without_a_chain_nobod
         assert said_of_phi3[-2:] == ["DOWN", "HEALTHY"]
         verdict = await watch.settled(20)
         assert verdict.holds, str(verdict)
+
+
+async def killed(phi3: Running, watch: Watch) -> None:
+    phi3.kill()
+
+
+async def asleep(phi3: Running, watch: Watch) -> None:
+    phi3.pause()
+
+
+async def raising(phi3: Running, watch: Watch) -> None:
+    await decided(watch, asking("RAISE", 20))
+
+
+async def late(phi3: Running, watch: Watch) -> None:
+    await decided(watch, asking("late-once", 8, ttl_ms=2_400))
+
+
+Strike = Callable[[Running, Watch], Awaitable[None]]
+PLAIN: dict[str, str] = {}
+STRIKES = [
+    (killed, PLAIN, "DOWN"),
+    (asleep, PLAIN, "DOWN"),
+    (raising, script(faults={"raise": "RAISE"}), "OPEN"),
+    (late, script(delay_ms=3_000), "OPEN"),
+]
+
+
+@pytest.mark.parametrize(("strike", "env", "state"), STRIKES, ids=[each[0].__name__ for each in STRIKES])
+async def test_a_fault_is_one_status_one_event_line_and_one_count(
+    stack: Pipeline, fresh_topics: Broker, strike: Strike, env: dict[str, str], state: str
+) -> None:
+    name = strike.__name__
+    async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
+        router, phi3 = stack.router(), stack.worker("phi3", env=env)
+        for process in (router, phi3, stack.worker("deepseek")):
+            process.wait_ready()
+        assert asked(await decided(watch, asking(f"well-{name}", 10))) == {"phi3"}
+        await board.until("phi3", "HEALTHY")
+        before, counts = len(await agreed(board, router)), counted(router)
+        await strike(phi3, watch)
+        await board.until("phi3", state)
+        assert asked(await decided(watch, asking(f"out-{name}", 10))) == {"deepseek"}
+        said = Counter((await agreed(board, router))[before:])
+        assert said["phi3", state] == 1
+        assert said - Counter({("phi3", state): 1}) <= Counter({("phi3", "DEGRADED"): 1}), said
+        assert counted(router) - counts == said
 
 
 async def test_a_slow_model_is_taken_out_and_comes_back_by_probes(stack: Pipeline, fresh_topics: Broker) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local.kafka_node import REPOSITORY
 from schemas.decision import Decision
 from schemas.headers import SRC, header_text
 from schemas.policy import Policy
@@ -28,7 +25,6 @@ from tests.support.watch import Watch, watching
 pytestmark = pytest.mark.broker
 
 MODELS = ("deepseek", "phi3")
-RUN_S_MAX = 120
 PER_S = 60.0
 FLOWS_S = 1.5  # before and after
 READ_S = 1.0  # within which a router reads what is in force
@@ -93,11 +89,7 @@ def running(
 
 def run(running: Pipeline, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`trading-llm policy` with these arguments, run to its end."""
-    command = [sys.executable, "-m", "trading_llm", "policy", *map(str, arguments)]
-    here = {**os.environ, **running.environment, "STATE_DIR": running.environment["TRADING_LLM_STATE_DIR"]}
-    return subprocess.run(
-        command, env=here, capture_output=True, text=True, timeout=RUN_S_MAX, check=False, cwd=REPOSITORY
-    )  # fmt: skip
+    return running.command("policy", *arguments)
 
 
 def told(running: Pipeline, *arguments: str | Path) -> dict[str, Any]:

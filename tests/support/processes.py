@@ -90,7 +90,9 @@ class Running:
         self.session.kill()
 
 
-def start(name: str, command: Sequence[str], environment: Mapping[str, str], probe: Probe, folder: Path) -> Running:
+def start(
+    name: str, command: Sequence[str], environment: Mapping[str, str], probe: Probe, folder: Path, within: Path = REPOSITORY
+) -> Running:
     """Start a process that ends with this one; its log is appended to, as `<name>.log` in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
@@ -99,6 +101,6 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], pro
         began_at = sink.tell()
         popen = subprocess.Popen(
             tied, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-            start_new_session=True, cwd=REPOSITORY,
+            start_new_session=True, cwd=within,
         )  # fmt: skip
     return Running(name, popen, probe, log, Session.led_by(popen.pid), began_at)

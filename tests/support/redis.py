@@ -59,8 +59,17 @@ class RedisServer:
         if self._process is not None:
             self.kill()
 
-    def flush(self) -> None:
-        """Forget everything."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as wire:
-            wire.sendall(b"FLUSHALL\r\n")
-            assert wire.recv(5, socket.MSG_WAITALL) == b"+OK\r\n"
+    def flush(self) -> int:
+        """Forget everything; how many keys that were."""
+        keys = int(self._asked(b"DBSIZE")[1:])
+        assert self._asked(b"FLUSHALL") == b"+OK"
+        return keys
+
+    def pause(self, ms: int) -> None:
+        """Take what is asked, and answer nobody for so long."""
+        assert self._asked(b"CLIENT PAUSE %d ALL" % ms) == b"+OK"
+
+    def _asked(self, command: bytes) -> bytes:
+        with socket.create_connection((HOST, self.port), 5) as wire:
+            wire.sendall(command + b"\r\n")
+            return wire.makefile("rb").readline().rstrip()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deploy.local.kafka_node import REPOSITORY
 from deploy.local.ports import HOST, free_port
 from deploy.local.ready import Probe
 from tests.support.kafka import MODELS
 from tests.support.processes import Running, start
 from tests.support.redis import RedisServer
 
+COMMAND_S_MAX = 120
 NOTHING: Mapping[str, str] = {}
 
 
@@ -71,6 +75,14 @@ class Pipeline:
         """A gateway, started; not waited for."""
         port = free_port()
         return self._start("gateway", "gateway", {"TRADING_LLM_GATEWAY_PORT": str(port), **env}, port)
+
+    def command(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """`trading-llm` with these arguments, as somebody on this pipeline runs it, to its end."""
+        here = {**os.environ, **self.environment, "STATE_DIR": self.environment["TRADING_LLM_STATE_DIR"]}
+        command = [sys.executable, "-m", "trading_llm", *map(str, arguments)]
+        return subprocess.run(
+            command, env=here, capture_output=True, text=True, timeout=COMMAND_S_MAX, check=False, cwd=REPOSITORY
+        )  # fmt: skip
 
     def close(self) -> None:
         """End everything that was started."""

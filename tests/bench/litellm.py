@@ -1,0 +1,175 @@
+"""The routing layer alone beside LiteLLM's proxy: the same questions, one at a time and sixteen at once, no model to wait for.
+
+Ours is a router between `contexts` and the models' topics, whose workers (scripted) answer meanwhile; LiteLLM's stands between a
+client and a server that answers at once. What each adds is measured against the same way without it: a record that is read
+where it was written, the server asked directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.local.ports import HOST, free_port
+from deploy.local.ready import Probe
+from schemas.topic import CONTEXTS, model_topic
+from tests.bench import peer_litellm
+from tests.bench.chains import OURS, PARTITIONS
+from tests.bench.contexts import Message, messages
+from tests.bench.ground import Ground, stop_all
+from tests.bench.latency import percentile
+from tests.bench.load import Line, Offered
+from tests.bench.usage import cpu_s
+from tests.support.kafka import MODELS
+from tests.support.processes import Running, start
+
+AT_ONCE = (1, 16)
+WARM_UP = 200
+DIRECT = "direct"
+READY_S_MAX = 120.0
+FIRST = 9 * 10**7
+WAYS = ("ours", "ours direct", "litellm", "litellm direct")
+
+
+@dataclass(slots=True)
+class Rounds:
+    """A figure a round, of one way and one number at once."""
+
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    per_s: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)  # a question: the routing process, children included
+    broker_cpu_ms: list[float] = field(default_factory=list)
+
+    def medians(self) -> dict[str, float]:
+        """The median of each."""
+        names = ("p50_ms", "p99_ms", "per_s", "cpu_ms", "broker_cpu_ms")
+        return {name: round(statistics.median(getattr(self, name)), 3) for name in names}
+
+
+class LitellmBench:
+    """Rounds of all four ways; only one of them runs at a time."""
+
+    def __init__(self, ground: Ground, questions: int, rounds: int) -> None:
+        self._ground, self._questions, self._rounds = ground, questions, rounds
+        self._next = FIRST
+        self.measured: dict[tuple[str, int], Rounds] = defaultdict(Rounds)
+
+    async def run(self) -> dict[str, Any]:
+        """The medians of each way at each number at once, and what ours is of LiteLLM's."""
+        await asyncio.to_thread(peer_litellm.install)
+        await self._ground.make_topics(DIRECT, partitions=PARTITIONS)
+        for turn in range(self._rounds):
+            for way in WAYS if turn % 2 == 0 else WAYS[::-1]:
+                await (self._on_kafka(way) if way.startswith("ours") else self._on_http(way))
+        rows = [{"way": way, "at_once": count, **each.medians()} for (way, count), each in self.measured.items()]
+        return {"questions": self._questions, "rounds": self._rounds, "rows": rows, "of_litellm": self._ratios()}
+
+    def _ratios(self) -> dict[str, float]:
+        found = {}
+        for count in AT_ONCE:
+            ours, theirs = (self.measured[way, count].medians() for way in ("ours", "litellm"))
+            with_broker_ms = ours["cpu_ms"] + ours["broker_cpu_ms"]
+            found[f"CPU, {count} at once"] = round(ours["cpu_ms"] / theirs["cpu_ms"], 3)
+            found[f"CPU with the broker's, {count} at once"] = round(with_broker_ms / theirs["cpu_ms"], 3)
+            found[f"added p50, {count} at once"] = round(self._added_ms("ours", count) / self._added_ms("litellm", count), 3)
+        return found
+
+    def _added_ms(self, way: str, count: int) -> float:
+        return self.measured[way, count].medians()["p50_ms"] - self.measured[f"{way} direct", count].medians()["p50_ms"]
+
+    async def _on_kafka(self, way: str) -> None:
+        processes = OURS.start(self._ground, way) if way == "ours" else []
+        path = (CONTEXTS, *map(model_topic, MODELS)) if way == "ours" else (DIRECT, DIRECT)
+        try:
+            async with Line(self._ground.settings, *path) as line:
+                await line.warm_up(self._next, WARM_UP)
+                self._next += WARM_UP * 2
+                for count in AT_ONCE:
+                    await self._one(way, count, processes[:1], line.offer_closed)
+        finally:
+            stop_all(processes)
+
+    async def _on_http(self, way: str) -> None:
+        upstream_port, port = free_port(), free_port()
+        processes = [self._ground.server("peer_upstream", upstream_port)]
+        try:
+            if way == "litellm":
+                command = peer_litellm.command(self._ground.folder, port, upstream_port)
+                probe = Probe("http", port, path="/health/liveliness")
+                environment = peer_litellm.environment()
+                processes.insert(0, start("litellm", command, environment, probe, self._ground.folder, self._ground.folder))
+            for each in processes:
+                each.wait_ready(READY_S_MAX)
+            asker = Asker(port if way == "litellm" else upstream_port)
+            await asker.offer_closed(self._questions_from(WARM_UP), AT_ONCE[-1])
+            for count in AT_ONCE:
+                await self._one(way, count, processes[:1] if way == "litellm" else [], asker.offer_closed)
+        finally:
+            for each in processes:
+                each.end()
+
+    def _questions_from(self, count: int) -> list[Message]:
+        first, self._next = self._next, self._next + count
+        return list(messages(first, count))
+
+    async def _one(self, way: str, count: int, routing: Sequence[Running], offer: Any) -> None:
+        questions = self._questions_from(self._questions if count > 1 else self._questions // 4)
+        pids, broker = [each.pid for each in routing], [self._ground.broker.pid]
+        own_s, broker_s = cpu_s(pids), cpu_s(broker)
+        offered: Offered = await offer(questions, count)
+        spent_s, broker_s = cpu_s(pids) - own_s, cpu_s(broker) - broker_s
+        took, rounds = sorted(offered.latencies_ms), self.measured[way, count]
+        rounds.p50_ms.append(percentile(took, 0.5))
+        rounds.p99_ms.append(percentile(took, 0.99))
+        rounds.per_s.append(offered.sent / offered.seconds)
+        rounds.cpu_ms.append(spent_s / offered.sent * 1000)
+        rounds.broker_cpu_ms.append(broker_s / offered.sent * 1000 if way.startswith("ours") else 0.0)
+        print(
+            f"  {way:<15} {count:>2} at once  p50 {rounds.p50_ms[-1]:7.1f}  p99 {rounds.p99_ms[-1]:7.1f} ms  "
+            f"{rounds.per_s[-1]:6.0f}/s  {rounds.cpu_ms[-1]:6.2f} ms CPU each",
+            flush=True,
+        )
+
+
+class Asker:
+    """Chat completions over kept connections, by hand: a client library would cost as much as what is measured."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def offer_closed(self, questions: Sequence[Message], in_flight: int) -> Offered:
+        """Ask these so many at once. AssertionError at any answer but 200."""
+        began_s, left, took_ms = time.perf_counter(), iter(questions), []
+
+        async def ask() -> None:
+            reader, writer = await asyncio.open_connection(HOST, self._port)
+            for each in left:
+                at_s = time.perf_counter()
+                writer.write(_request(each, self._port))
+                await _answered(reader)
+                took_ms.append((time.perf_counter() - at_s) * 1000)
+            writer.close()
+
+        await asyncio.gather(*(ask() for _ in range(in_flight)))
+        return Offered(len(questions), tuple(took_ms), time.perf_counter() - began_s)
+
+
+def _request(question: Message, port: int) -> bytes:
+    asked = {"model": peer_litellm.MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": question.value.decode()}]}
+    body = json.dumps(asked).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}:{port}\r\nContent-Type: application/json\r\n"
+    return f"{head}Authorization: Bearer {peer_litellm.KEY}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _answered(reader: asyncio.StreamReader) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+    body = await reader.readexactly(length)
+    assert head.startswith(b"http/1.1 200"), (head + body)[:2000]
