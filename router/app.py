@@ -9,7 +9,6 @@ from backbone import telemetry, topics
 from backbone.control import Control
 from backbone.errors import Fatal
 from backbone.history import read_back
-from backbone.keys import partition_of
 from backbone.lane import Lane, Place, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
@@ -20,6 +19,7 @@ from router.choice import load_choice
 from router.dedupe import Dedupe
 from router.fleet import FleetView
 from router.judge import World, judge, remember
+from router.misplaced import Misplaced
 from router.rescue import Rescue
 from schemas.dead_letter import dead_letter_output
 from schemas.halt import TRADING_DISABLED, Halt
@@ -44,6 +44,7 @@ class Router:
         self._fleet = FleetView(settings, self._fail)
         self._rescue = Rescue(settings, self._fleet, self._control, self._fail)
         self._dedupe: dict[int, Dedupe] = {}
+        self._misplaced = Misplaced()
         self._reader = Reader(settings, "router", CONTEXTS, self)
         self.failed = self._reader.failed
 
@@ -119,7 +120,7 @@ class Router:
         world, dedupe = self._world(), self._dedupe[lane.place.partition]
         slice_ends_s = time.monotonic() + SLICE_S
         for record in records:
-            self._count_misplaced(record)
+            self._misplaced.look(record)
             result = judge(record, dedupe, world, now_ms())
             reach("decide.after_answer")
             self._fleet.sent(result)
@@ -127,11 +128,6 @@ class Router:
             if time.monotonic() > slice_ends_s:
                 await asyncio.sleep(0)
                 slice_ends_s = time.monotonic() + SLICE_S
-
-    def _count_misplaced(self, record: Record) -> None:
-        """A key that lies where another client's partitioner put it: order and dedupe do not hold for it."""
-        if record.key and partition_of(record.key, topics.CONTEXTS_PARTITIONS) != record.source.partition:
-            telemetry.MISPLACED_KEYS.inc()
 
     def give_up(self, record: Record) -> Result:
         """The outcome of a record that ended its routers again and again."""
