@@ -103,7 +103,11 @@ class TransactionalProducer:
 
     async def end(self, *, commit: bool) -> None:
         """Commit or abort what was written since the last end."""
-        answer = await self._ask(self._coordinator, End(self._id, self._producer, commit))
+        asked = End(self._id, self._producer, commit)
+        answer = await self._ask(self._coordinator, asked)
+        while answer.error_code == CONCURRENT_TRANSACTIONS:  # nothing was done: somebody fences us, and soon that is said
+            await asyncio.sleep(NOT_YET_PAUSE_S)
+            answer = await self._ask(self._coordinator, asked)
         raise_for(answer.error_code, f"end of a transaction of {self._id}")
         self._producer = answer.producer_id, answer.producer_epoch
 

@@ -150,7 +150,9 @@ async def test_a_context_that_kills_its_worker_is_given_up_and_its_neighbours_ar
         process.wait_ready()
     async with watching(fresh_topics.bootstrap, MODELS) as watch, kept_alive(lambda: stack.worker("phi3", env=dies)) as lives:
         lives[0].wait_ready()
-        contexts = [asked("DIE/USD" if n == 10 else f"N{n}/USD", f"poison-{delay_ms}-{n}", ttl_ms=600_000) for n in range(40)]
+        # Without fallback, or a rescuer sends them on while a slow machine starts the worker again.
+        own = {"ttl_ms": 600_000, "fallback": False}
+        contexts = [asked("DIE/USD" if n == 10 else f"N{n}/USD", f"poison-{delay_ms}-{n}", **own) for n in range(40)]
         sources = await feed.send(fresh_topics.bootstrap, contexts)
         await watch.until_answered(sources, 120)
         assert header_text(outcome_of(watch, sources[10]).headers, REASON) == "undecidable"
