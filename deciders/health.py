@@ -72,6 +72,7 @@ class Health:
         self._heard, self._alive_ms, self._answered_ms = False, now_ms, now_ms
         self._absence = "no worker's heartbeat"
         self._beats_since_ms: int | None = None  # since when heartbeats can be read; None: they cannot
+        self._read_ms = now_ms  # when they last were: a router that slept has not heard whether anybody spoke
         self._look, self._look_ms = Look(members=1), now_ms - LOOK_MS_MAX - 1
         self._service_ms = 0.0
         self._wait_ms, self._closed_ms = 0, now_ms
@@ -90,6 +91,7 @@ class Health:
     def beats(self, ready: bool, absence: str, service_ms: float | None, now_ms: int) -> None:
         """Heartbeats were read: is there a new one that is ready, and if not, what is there instead; its usual service time."""
         self._beats_since_ms = now_ms if self._beats_since_ms is None else self._beats_since_ms
+        self._read_ms = now_ms
         self._absence = absence
         self._service_ms = service_ms or self._service_ms
         if ready:
@@ -158,7 +160,7 @@ class Health:
             return f"{self._absence}, and its group has no member"
         if self._beats_since_ms is None or (looked and self._look.members and silent_ms > self._patience.member_proves_ms):
             return None
-        if min(silent_ms, now_ms - self._beats_since_ms) > SILENT_MS_MAX:
+        if self._read_ms - max(self._alive_ms, self._beats_since_ms) > SILENT_MS_MAX:
             return f"{self._absence} for {SILENT_MS_MAX // 1000} s"
         return None
 

@@ -318,3 +318,13 @@ def test_stale_questions_and_bad_answers_never_take_it_out(attempts: list[tuple[
         health.beats(True, "", None, now_ms)
         end(health, kind, now_ms, float(ms))
         assert health.state in (HealthState.HEALTHY, HealthState.DEGRADED)
+
+
+def test_a_router_that_slept_holds_its_own_silence_against_nobody() -> None:
+    """It wakes to what Kafka shows and to decisions before it has read a heartbeat: nobody listened meanwhile."""
+    health = healthy()
+    health.look(SIGN, T0 + 20_000)
+    assert health.state is HealthState.HEALTHY
+    end(health, "bad", T0 + 20_010)
+    health.beats(True, "", 20.0, T0 + 20_100)
+    assert health.changes == []
