@@ -119,7 +119,7 @@ class Health:
 
     def ended(self, ending: Ending, now_ms: int) -> None:
         """An attempt of this model ended so."""
-        if ending.kind == "answered":
+        if not breaks(ending.kind):  # a bad answer is one: whoever gives it is alive
             self._heard, self._alive_ms, self._answered_ms = True, now_ms, now_ms
         if ending.kind == "late" and ending.ms < max(FAIR_MS, self._service_ms):
             return  # it was asked with too little time left: that is not the model's fault

@@ -328,3 +328,22 @@ def test_a_router_that_slept_holds_its_own_silence_against_nobody() -> None:
     end(health, "bad", T0 + 20_010)
     health.beats(True, "", 20.0, T0 + 20_100)
     assert health.changes == []
+
+
+def test_bad_answers_to_old_questions_never_open_it() -> None:
+    """A backlog of patient questions, each of which is answered, though badly: that is no worker that has stopped."""
+    health = healthy()
+    for second in range(1, 120):
+        now_ms = T0 + second * 1_000
+        health.beats(True, "", 20.0, now_ms)
+        health.look(Look(1, 5_000, float(USUAL.given_up_ms + second)), now_ms)
+        end(health, "bad", now_ms)
+        assert health.state is not HealthState.OPEN, health.reason
+
+
+def test_a_bad_answer_is_a_sign_of_life_where_heartbeats_are_missing() -> None:
+    health = healthy()
+    for second in range(1, 20):
+        end(health, "bad", T0 + second * 1_000)
+        health.beats(False, "no worker's heartbeat", None, T0 + second * 1_000)
+    assert health.state is not HealthState.DOWN
