@@ -13,6 +13,7 @@ Nothing keeps a model out that is not said here: OPEN always has its `next_probe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +78,7 @@ class Health:
         self._service_ms = 0.0
         self._wait_ms, self._closed_ms = 0, now_ms
         self._was_out = False
+        self._anew_ms = -math.inf  # what it was asked before says nothing of now
         self._become(HealthState.HEALTHY, "nothing is known against it", now_ms)
 
     # -- how it stands ------------------------------------------------------------------------------------------------
@@ -125,7 +127,7 @@ class Health:
             return  # it was asked with too little time left: that is not the model's fault
         if self.state is HealthState.PROBING and ending.probe:
             self._tried_out(ending, now_ms)
-        elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED):
+        elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED) and now_ms - ending.ms >= self._anew_ms:
             self.tally.add(ending.kind, now_ms)
         self.tick(now_ms)
 
@@ -239,7 +241,7 @@ class Health:
 
     def _clear(self, now_ms: int) -> None:
         self.tally = Tally()
-        self._answered_ms = now_ms
+        self._answered_ms = self._anew_ms = now_ms
 
     def _become(self, state: HealthState, reason: str, now_ms: int, next_probe_ms: int | None = None) -> None:
         self.state, self.reason, self.since_ms, self.next_probe_ms = state, reason, now_ms, next_probe_ms

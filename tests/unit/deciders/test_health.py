@@ -347,3 +347,19 @@ def test_a_bad_answer_is_a_sign_of_life_where_heartbeats_are_missing() -> None:
         end(health, "bad", T0 + second * 1_000)
         health.beats(False, "no worker's heartbeat", None, T0 + second * 1_000)
     assert health.state is not HealthState.DOWN
+
+
+def test_what_it_was_asked_before_it_was_well_again_is_not_held_against_it() -> None:
+    """Questions that hung in a fault come to an end half a minute later, and its probes may all be answered by then."""
+    health = opened("late")
+    now_ms = T0 + numbers.WAIT_MS_FIRST
+    health.tick(now_ms)
+    for number in range(GOOD_MIN):
+        health.sent(f"contexts/0/{number}", now_ms)
+        end(health, "answered", now_ms, 20.0, probe=True)
+        health.back(f"contexts/0/{number}")
+    assert health.state is HealthState.HEALTHY
+    for _ in range(20):
+        health.beats(True, "", 20.0, T0 + 25_000)
+        end(health, "hung", T0 + 25_000, ms=30_000.0)
+    assert health.state is HealthState.HEALTHY, health.reason
