@@ -13,7 +13,7 @@ from schemas.policy import Policy
 from schemas.question import Question, envelope_of
 from schemas.refusal import Rejected
 from schemas.route import Candidate, Route, Tag
-from schemas.size import CANDIDATES_MAX
+from schemas.size import ATTEMPTS_MAX, CANDIDATES_MAX
 from schemas.status import HealthState
 
 
@@ -86,7 +86,7 @@ def seen_again(route: Route, names: tuple[str, ...], fleet: Fleet) -> Route:
 
 
 def _untried(tag: Tag, question: Question, policy: Policy) -> tuple[str, ...]:
-    if not question.event.fallback:
+    if not question.event.fallback or len(tag.route.attempts) >= ATTEMPTS_MAX:  # the trail holds no more, so none is forgotten
         return ()
     tried = {attempt.model for attempt in tag.route.attempts}
     return tuple(name for name in (tag.chosen, *policy.chain(tag.chosen)) if name not in tried)
