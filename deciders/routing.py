@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from deciders.balance import Possible, pick
 from deciders.features import Features
-from deciders.fleet import Fleet, Standing
+from deciders.fleet import ASKED_FREELY, Fleet, Standing
 from schemas.policy import Policy
 from schemas.question import Question, envelope_of
 from schemas.refusal import Rejected
@@ -70,8 +70,12 @@ def choose_model(
 
 
 def next_model(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:
-    """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false."""
-    return next((name for name in _untried(tag, question, policy) if name in fleet.running), None)
+    """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false.
+
+    For who sees no other model: one that was out when the question was routed is not asked.
+    """
+    out = {each.model for each in tag.route.candidates if each.state not in ASKED_FREELY}
+    return next((name for name in _untried(tag, question, policy) if name in fleet.running and name not in out), None)
 
 
 def next_asked(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:

@@ -185,3 +185,13 @@ def test_a_chain_longer_than_the_trail_comes_to_an_end() -> None:
             return
         tag = tag.with_route(tag.route.tried(Attempt(model=model, outcome="failed:raised")))
     pytest.fail("it goes round")
+
+
+@pytest.mark.parametrize("state", [HealthState.OPEN, HealthState.DOWN, HealthState.PROBING])
+def test_a_failed_context_is_not_handed_to_the_model_that_was_out_when_it_was_routed(state: HealthState) -> None:
+    """A worker sees no other model; what the router saw of them stands in the tag."""
+    asked = question()
+    made = chosen(Features(volatility_high=True), Fleet(CATALOGUE, {"qwen": Standing(state, "hung 5")}))
+    assert (made.chosen, made.model) == ("qwen", "deepseek")
+    tag = tag_for(asked, made.chosen, made.route.tried(Attempt(model="deepseek", outcome="failed:raised")), LOGGED_MS)
+    assert next_model(tag, asked, policy(), ALL) is None
