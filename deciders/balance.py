@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from deciders.fleet import Fleet, Standing
+from schemas.status import HealthState
 
 # Below this a wait is lost in the way there and back (some 10 ms), and two idle models would take turns for nothing.
 WAIT_MS_MIN: Final = 50.0
@@ -33,7 +34,7 @@ def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
         return _replaced(possible, fleet)
     if chosen.service_ms is None:
         return possible.model, ""
-    if possible.left_ms is not None and _answer_ms(chosen) > possible.left_ms:
+    if possible.left_ms is not None and _known_ms(chosen) > possible.left_ms:
         return _sooner(possible, fleet, possible.left_ms)
     return _less_crowded(possible, fleet) if possible.alternatives else (possible.model, "")
 
@@ -54,7 +55,7 @@ def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
 
 def _sooner(possible: Possible, fleet: Fleet, left_ms: float) -> tuple[str, str]:
     others = (*possible.alternatives, *possible.chain)
-    late = f"; {possible.model} would answer in {_answer_ms(fleet.of(possible.model)):.0f} ms, and {left_ms:.0f} ms are left"
+    late = f"; {possible.model} would answer in {_known_ms(fleet.of(possible.model)):.0f} ms, and {left_ms:.0f} ms are left"
     for name in others:
         other = fleet.of(name)
         if name != possible.model and other.can_be_asked and _answer_ms(other) <= left_ms:
@@ -84,3 +85,8 @@ def _answer_ms(standing: Standing) -> float:
     """When an answer would be there; 0 where nobody knows."""
     service_ms = standing.service_ms
     return 0.0 if service_ms is None else (standing.waiting / standing.concurrency + 1) * service_ms
+
+
+def _known_ms(standing: Standing) -> float:
+    """The same as far as it still holds: what is being tried out is tried because what its last answers took may be over."""
+    return (standing.wait_ms or 0.0) if standing.state is HealthState.PROBING else _answer_ms(standing)

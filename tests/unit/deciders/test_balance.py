@@ -111,3 +111,9 @@ def test_an_alternative_that_is_out_or_unknown_takes_nothing() -> None:
 
 def test_without_fallback_no_alternative_takes_it() -> None:
     assert model(choose(rules('["phi3"]'), fallback=False, qwen=free(100), phi3=free())) == "qwen"
+
+
+def test_one_that_was_slow_is_tried_out_whatever_its_last_answers_took() -> None:
+    """Else it would never get the probe that shows that it is fast again: who is not asked says nothing new."""
+    slow = Standing(HealthState.PROBING, probes_left=2, service_ms=60_000.0)
+    assert model(choose(qwen=slow, deepseek=free())) == "qwen"
