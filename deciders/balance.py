@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -26,8 +27,9 @@ class Possible(NamedTuple):  # made for every context, in a third of a frozen da
 def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
     """The model to ask, None where there is none, and how that came about; an empty reason where it is the one that was named.
 
-    One that is out is replaced from its chain. One that would be late gives way to the first alternative, then to the first of
-    its chain, that would not be. One that is crowded gives way only to a declared alternative.
+    One that is out is replaced by the first of its chain that would be in time, else by the first that can be asked. One that
+    would be late gives way to the first alternative, then to the first of its chain, that would not be. One that is crowded
+    gives way only to a declared alternative.
     """
     chosen = fleet.of(possible.model)
     if not chosen.can_be_asked:
@@ -40,7 +42,9 @@ def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
 
 
 def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
-    model = next((name for name in possible.chain if fleet.of(name).can_be_asked), None)
+    left_ms = math.inf if possible.left_ms is None else possible.left_ms
+    can = [name for name in possible.chain if fleet.of(name).can_be_asked]
+    model = next((name for name in can if _answer_ms(fleet.of(name)) <= left_ms), can[0] if can else None)
     out = f"; {possible.model} {_out(possible.model, fleet)}"
     if model is not None:
         return model, f"{out}, so {model} of its fallback chain is asked"

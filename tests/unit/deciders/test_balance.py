@@ -117,3 +117,11 @@ def test_one_that_was_slow_is_tried_out_whatever_its_last_answers_took() -> None
     """Else it would never get the probe that shows that it is fast again: who is not asked says nothing new."""
     slow = Standing(HealthState.PROBING, probes_left=2, service_ms=60_000.0)
     assert model(choose(qwen=slow, deepseek=free())) == "qwen"
+
+
+def test_one_that_is_out_is_replaced_by_the_first_of_its_chain_that_would_be_in_time() -> None:
+    chained = Policy.from_toml(f'{POLICY_TEXT}\nqwen = ["phi3", "deepseek"]\n')
+    assert model(choose(chained, qwen=OUT, phi3=free(10), deepseek=free())) == "phi3"
+    choice = choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free())
+    assert model(choice) == "deepseek", choice.route.reason
+    assert model(choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free(7_000))) == "phi3"
