@@ -11,6 +11,8 @@ from schemas.status import HealthState
 
 # Below this a wait is lost in the way there and back (some 10 ms), and two idle models would take turns for nothing.
 WAIT_MS_MIN: Final = 50.0
+# Of the 280 that a reason may have. Each model's own reason stands on `models.status`; that it was out must stand here.
+OUTS_CHARACTERS_MAX: Final = 140
 
 
 class Possible(NamedTuple):  # made for every context, in a third of a frozen dataclass's time
@@ -54,6 +56,8 @@ def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
     if not any(name in fleet.running for name in names):
         return None, f"; neither {possible.model} nor any model of its fallback chain runs"
     outs = ", ".join(f"{name} {_out(name, fleet)}" for name in names)
+    if len(outs) > OUTS_CHARACTERS_MAX:
+        outs = ", ".join(f"{name} is {fleet.of(name).state}" for name in names)
     return None, f"; neither {possible.model} nor any model of its fallback chain can be asked: {outs}"
 
 

@@ -125,3 +125,11 @@ def test_one_that_is_out_is_replaced_by_the_first_of_its_chain_that_would_be_in_
     choice = choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free())
     assert model(choice) == "deepseek", choice.route.reason
     assert model(choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free(7_000))) == "phi3"
+
+
+def test_where_all_of_four_are_out_each_is_named_in_what_a_decision_can_hold() -> None:
+    why = "of 10 attempts in 30 s answered 4, hung 3, late 3"
+    chained = Policy.from_toml(f'{POLICY_TEXT}\nqwen = ["phi3", "fingpt", "deepseek"]\n')
+    choice = choose(chained, **{name: Standing(HealthState.OPEN, why) for name in CATALOGUE})
+    for name in CATALOGUE:
+        assert f"{name} is OPEN" in choice.route.reason, choice.route.reason
