@@ -218,8 +218,10 @@ class Policy(_Table):
             return self
         default = self.default if self.default in models else models[0]
         kept = tuple(_among(rule, models) for rule in self.rules if rule.model in models)
+        # Who stands in for the default has its chain behind its own: where it fails the others that run are asked.
+        behind = {} if default == self.default else {default: (*self.chain(default), *self.chain(self.default))}
         # Built anew, not copied: what a copy remembers would be the unrestricted policy's.
-        policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept})
+        policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept, "fallback": self.fallback | behind})
         policy._text, policy._restricted, policy._unrestricted = self._text, models, self.rules
         return policy
 

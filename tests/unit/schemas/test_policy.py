@@ -216,3 +216,9 @@ def test_a_policy_whose_models_all_run_is_not_restricted() -> None:
     assert whole.restricted_to(("qwen", "phi3", "fingpt", "deepseek", "more")) is whole
     with pytest.raises(ValueError, match="at least one"):
         whole.restricted_to(())
+
+
+def test_where_the_default_does_not_run_the_one_in_its_place_has_its_chain() -> None:
+    """Else nobody is asked where it fails, though others run: a default's own chain is what a policy must name."""
+    some = policy().restricted_to(("phi3", "qwen"))
+    assert (some.default, some.chain("phi3")) == ("phi3", ("qwen",))
