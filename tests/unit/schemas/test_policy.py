@@ -222,3 +222,10 @@ def test_where_the_default_does_not_run_the_one_in_its_place_has_its_chain() -> 
     """Else nobody is asked where it fails, though others run: a default's own chain is what a policy must name."""
     some = policy().restricted_to(("phi3", "qwen"))
     assert (some.default, some.chain("phi3")) == ("phi3", ("qwen",))
+
+
+@pytest.mark.parametrize("bars", [2, 3])
+def test_a_file_whose_features_no_candles_could_ever_make_known_is_refused(bars: int) -> None:
+    text = f'version = 1\ndefault = "deepseek"\n[features]\nrecent_bars = {bars}'
+    with pytest.raises(PolicyError, match=r"line 4: features\.recent_bars"):
+        Policy.from_file(text, "p.toml", ("deepseek",))
