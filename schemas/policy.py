@@ -167,6 +167,8 @@ class Policy(_Table):
             raise PolicyError(f"{name}: is nested too deeply; no table of a policy holds more than two others") from None
         except ValidationError as error:
             raise refusal(name, invalid(error), text if lines else None) from None
+        except ValueError:  # Python's own, of more than 4,300 digits
+            raise PolicyError(f"{name}: holds a number that is too long to be read; shorten it") from None
         policy._text = text
         return policy
 

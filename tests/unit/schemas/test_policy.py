@@ -229,3 +229,8 @@ def test_a_file_whose_features_no_candles_could_ever_make_known_is_refused(bars:
     text = f'version = 1\ndefault = "deepseek"\n[features]\nrecent_bars = {bars}'
     with pytest.raises(PolicyError, match=r"line 4: features\.recent_bars"):
         Policy.from_file(text, "p.toml", ("deepseek",))
+
+
+def test_a_number_of_more_digits_than_python_reads_is_a_flaw_like_any_other() -> None:
+    with pytest.raises(PolicyError):
+        Policy.from_file(f'version = {"9" * 5_000}\ndefault = "deepseek"', "p.toml", ("deepseek",))
