@@ -320,6 +320,9 @@ def test_stale_questions_and_bad_answers_never_take_it_out(attempts: list[tuple[
         assert health.state in (HealthState.HEALTHY, HealthState.DEGRADED)
 
 
+# -- what is not the model's fault ------------------------------------------------------------------------------------
+
+
 def test_a_router_that_slept_holds_its_own_silence_against_nobody() -> None:
     """It wakes to what Kafka shows and to decisions before it has read a heartbeat: nobody listened meanwhile."""
     health = healthy()
@@ -363,3 +366,20 @@ def test_what_it_was_asked_before_it_was_well_again_is_not_held_against_it() -> 
         health.beats(True, "", 20.0, T0 + 25_000)
         end(health, "hung", T0 + 25_000, ms=30_000.0)
     assert health.state is HealthState.HEALTHY, health.reason
+
+
+def test_a_living_worker_whose_heartbeats_do_not_arrive_is_not_taken_out_by_its_own_answers() -> None:
+    """Its group has a member and whatever it is asked is answered; only its way to Redis is broken."""
+    health, refused = Health(MODEL, T0), 0
+    for second in range(1, 1_200):
+        now_ms = T0 + second * 1_000
+        health.look(SIGN, now_ms)
+        health.beats(False, "no worker's heartbeat", None, now_ms)
+        if second > 120 and second % 20 == 0:
+            if health.state in (HealthState.OPEN, HealthState.DOWN):
+                refused += 1
+                continue
+            health.sent(f"contexts/0/{second}", now_ms)
+            end(health, "answered", now_ms, 100.0, probe=health.state is HealthState.PROBING)
+            health.back(f"contexts/0/{second}")
+    assert refused <= 5, f"{refused} of 54 were refused"

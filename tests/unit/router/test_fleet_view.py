@@ -109,3 +109,20 @@ def test_a_model_that_answers_everything_is_not_crowded_because_redis_is_away(mo
         assert asked(view, clock, 60_000) == MODEL
 
     viewed(scene, monkeypatch, clock)
+
+
+def test_a_model_that_was_slow_and_is_idle_is_asked_again_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service time is known only from answers: of who is not asked for it, it stays what it was, and nothing says it is out."""
+    clock = [LOGGED_MS]
+
+    async def scene(view: FleetView, redis: Redis) -> None:
+        went = []
+        for _ in range(1_800):  # half an hour in which every question has 10 s, and the last answer once took 12
+            clock[0] += 1_000
+            redis.said = {MODEL: beat(clock[0], 12_000.0), "deepseek": beat(clock[0], 100.0, "deepseek")}
+            await view._read_heartbeats()
+            went.append(asked(view, clock, 10_000))
+        assert view.now().of(MODEL).state == "HEALTHY"
+        assert MODEL in went
+
+    viewed(scene, monkeypatch, clock)
