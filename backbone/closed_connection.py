@@ -21,6 +21,8 @@ def _failing_as_others_do(send: Send) -> Send:
         try:
             return send(self, *arguments, **named)
         except RuntimeError as error:
+            if type(error) is not RuntimeError:  # all of the library's own are RuntimeErrors, and none says a wire is broken
+                raise
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}") from error
 

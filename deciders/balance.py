@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from deciders.fleet import Fleet, Standing
+from schemas.status import HealthState
 
 # Below this a wait is lost in the way there and back (some 10 ms), and two idle models would take turns for nothing.
 WAIT_MS_MIN: Final = 50.0
+# Of the 280 that a reason may have. Each model's own reason stands on `models.status`; that it was out must stand here.
+OUTS_CHARACTERS_MAX: Final = 140
 
 
 class Possible(NamedTuple):  # made for every context, in a third of a frozen dataclass's time
@@ -25,21 +29,24 @@ class Possible(NamedTuple):  # made for every context, in a third of a frozen da
 def pick(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
     """The model to ask, None where there is none, and how that came about; an empty reason where it is the one that was named.
 
-    One that is out is replaced from its chain. One that would be late gives way to the first alternative, then to the first of
-    its chain, that would not be. One that is crowded gives way only to a declared alternative.
+    One that is out is replaced by the first of its chain that would be in time, else by the first that can be asked. One that
+    would be late gives way to the first alternative, then to the first of its chain, that would not be. One that is crowded
+    gives way only to a declared alternative.
     """
     chosen = fleet.of(possible.model)
     if not chosen.can_be_asked:
         return _replaced(possible, fleet)
     if chosen.service_ms is None:
         return possible.model, ""
-    if possible.left_ms is not None and _answer_ms(chosen) > possible.left_ms:
+    if possible.left_ms is not None and _known_ms(chosen) > possible.left_ms:
         return _sooner(possible, fleet, possible.left_ms)
     return _less_crowded(possible, fleet) if possible.alternatives else (possible.model, "")
 
 
 def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
-    model = next((name for name in possible.chain if fleet.of(name).can_be_asked), None)
+    left_ms = math.inf if possible.left_ms is None else possible.left_ms
+    can = [name for name in possible.chain if fleet.of(name).can_be_asked]
+    model = next((name for name in can if _answer_ms(fleet.of(name)) <= left_ms), can[0] if can else None)
     out = f"; {possible.model} {_out(possible.model, fleet)}"
     if model is not None:
         return model, f"{out}, so {model} of its fallback chain is asked"
@@ -49,12 +56,14 @@ def _replaced(possible: Possible, fleet: Fleet) -> tuple[str | None, str]:
     if not any(name in fleet.running for name in names):
         return None, f"; neither {possible.model} nor any model of its fallback chain runs"
     outs = ", ".join(f"{name} {_out(name, fleet)}" for name in names)
+    if len(outs) > OUTS_CHARACTERS_MAX:
+        outs = ", ".join(f"{name} is {fleet.of(name).state}" for name in names)
     return None, f"; neither {possible.model} nor any model of its fallback chain can be asked: {outs}"
 
 
 def _sooner(possible: Possible, fleet: Fleet, left_ms: float) -> tuple[str, str]:
     others = (*possible.alternatives, *possible.chain)
-    late = f"; {possible.model} would answer in {_answer_ms(fleet.of(possible.model)):.0f} ms, and {left_ms:.0f} ms are left"
+    late = f"; {possible.model} would answer in {_known_ms(fleet.of(possible.model)):.0f} ms, and {left_ms:.0f} ms are left"
     for name in others:
         other = fleet.of(name)
         if name != possible.model and other.can_be_asked and _answer_ms(other) <= left_ms:
@@ -84,3 +93,8 @@ def _answer_ms(standing: Standing) -> float:
     """When an answer would be there; 0 where nobody knows."""
     service_ms = standing.service_ms
     return 0.0 if service_ms is None else (standing.waiting / standing.concurrency + 1) * service_ms
+
+
+def _known_ms(standing: Standing) -> float:
+    """The same as far as it still holds: what is being tried out is tried because what its last answers took may be over."""
+    return (standing.wait_ms or 0.0) if standing.state is HealthState.PROBING else _answer_ms(standing)

@@ -48,7 +48,14 @@ def _endings(decision: dict[str, Any]) -> Iterator[Ending]:
     for number, attempt in enumerate(attempts, start=1):
         kind = _kind(attempt["outcome"], cut=expired and number == len(attempts))
         if kind is not None:
-            yield Ending(attempt["model"], kind, attempt["ms"] or 0.0, probe=attempt["model"] in probed)
+            sent = number == 1 or attempts[number - 2]["outcome"] == "rescued"  # by a router, and not handed on by a worker
+            yield Ending(attempt["model"], kind, _ms(attempt["ms"]), probe=sent and attempt["model"] in probed)
+
+
+def _ms(value: object) -> float:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"ms is {value!r}")
+    return value or 0.0
 
 
 def _kind(outcome: str, cut: bool) -> Kind | None:

@@ -8,6 +8,8 @@ from typing import Final
 
 from schemas.status import HealthState
 
+ASKED_FREELY: Final = (HealthState.HEALTHY, HealthState.DEGRADED)
+
 
 @dataclass(slots=True)
 class Standing:
@@ -28,7 +30,7 @@ class Standing:
     def can_be_asked(self) -> bool:
         """Whether one question more may go to it."""
         state = self.state
-        if state is HealthState.HEALTHY or state is HealthState.DEGRADED:
+        if state in ASKED_FREELY:
             return True
         return state is HealthState.PROBING and self.probes_left > 0
 

@@ -13,6 +13,7 @@ Nothing keeps a model out that is not said here: OPEN always has its `next_probe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,10 +73,12 @@ class Health:
         self._heard, self._alive_ms, self._answered_ms = False, now_ms, now_ms
         self._absence = "no worker's heartbeat"
         self._beats_since_ms: int | None = None  # since when heartbeats can be read; None: they cannot
+        self._read_ms = now_ms  # when they last were: a router that slept has not heard whether anybody spoke
         self._look, self._look_ms = Look(members=1), now_ms - LOOK_MS_MAX - 1
         self._service_ms = 0.0
         self._wait_ms, self._closed_ms = 0, now_ms
         self._was_out = False
+        self._anew_ms = -math.inf  # what it was asked before says nothing of now
         self._become(HealthState.HEALTHY, "nothing is known against it", now_ms)
 
     # -- how it stands ------------------------------------------------------------------------------------------------
@@ -90,6 +93,7 @@ class Health:
     def beats(self, ready: bool, absence: str, service_ms: float | None, now_ms: int) -> None:
         """Heartbeats were read: is there a new one that is ready, and if not, what is there instead; its usual service time."""
         self._beats_since_ms = now_ms if self._beats_since_ms is None else self._beats_since_ms
+        self._read_ms = now_ms
         self._absence = absence
         self._service_ms = service_ms or self._service_ms
         if ready:
@@ -117,13 +121,13 @@ class Health:
 
     def ended(self, ending: Ending, now_ms: int) -> None:
         """An attempt of this model ended so."""
-        if ending.kind == "answered":
+        if not breaks(ending.kind):  # a bad answer is one: whoever gives it is alive
             self._heard, self._alive_ms, self._answered_ms = True, now_ms, now_ms
         if ending.kind == "late" and ending.ms < max(FAIR_MS, self._service_ms):
             return  # it was asked with too little time left: that is not the model's fault
         if self.state is HealthState.PROBING and ending.probe:
             self._tried_out(ending, now_ms)
-        elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED):
+        elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED) and now_ms - ending.ms >= self._anew_ms:
             self.tally.add(ending.kind, now_ms)
         self.tick(now_ms)
 
@@ -158,7 +162,7 @@ class Health:
             return f"{self._absence}, and its group has no member"
         if self._beats_since_ms is None or (looked and self._look.members and silent_ms > self._patience.member_proves_ms):
             return None
-        if min(silent_ms, now_ms - self._beats_since_ms) > SILENT_MS_MAX:
+        if self._read_ms - max(self._alive_ms, self._beats_since_ms) > SILENT_MS_MAX:
             return f"{self._absence} for {SILENT_MS_MAX // 1000} s"
         return None
 
@@ -237,7 +241,7 @@ class Health:
 
     def _clear(self, now_ms: int) -> None:
         self.tally = Tally()
-        self._answered_ms = now_ms
+        self._answered_ms = self._anew_ms = now_ms
 
     def _become(self, state: HealthState, reason: str, now_ms: int, next_probe_ms: int | None = None) -> None:
         self.state, self.reason, self.since_ms, self.next_probe_ms = state, reason, now_ms, next_probe_ms

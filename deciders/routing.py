@@ -8,12 +8,12 @@ from functools import lru_cache
 
 from deciders.balance import Possible, pick
 from deciders.features import Features
-from deciders.fleet import Fleet, Standing
+from deciders.fleet import ASKED_FREELY, Fleet, Standing
 from schemas.policy import Policy
 from schemas.question import Question, envelope_of
 from schemas.refusal import Rejected
 from schemas.route import Candidate, Route, Tag
-from schemas.size import CANDIDATES_MAX
+from schemas.size import ATTEMPTS_MAX, CANDIDATES_MAX
 from schemas.status import HealthState
 
 
@@ -70,8 +70,12 @@ def choose_model(
 
 
 def next_model(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:
-    """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false."""
-    return next((name for name in _untried(tag, question, policy) if name in fleet.running), None)
+    """Whom to hand a question to after the attempts in `tag`; None at the chain's end, or where `fallback` is false.
+
+    For who sees no other model: one that was out when the question was routed is not asked.
+    """
+    out = {each.model for each in tag.route.candidates if each.state not in ASKED_FREELY}
+    return next((name for name in _untried(tag, question, policy) if name in fleet.running and name not in out), None)
 
 
 def next_asked(tag: Tag, question: Question, policy: Policy, fleet: Fleet) -> str | None:
@@ -86,7 +90,7 @@ def seen_again(route: Route, names: tuple[str, ...], fleet: Fleet) -> Route:
 
 
 def _untried(tag: Tag, question: Question, policy: Policy) -> tuple[str, ...]:
-    if not question.event.fallback:
+    if not question.event.fallback or len(tag.route.attempts) >= ATTEMPTS_MAX:  # the trail holds no more, so none is forgotten
         return ()
     tried = {attempt.model for attempt in tag.route.attempts}
     return tuple(name for name in (tag.chosen, *policy.chain(tag.chosen)) if name not in tried)

@@ -123,6 +123,7 @@ class FleetView:
         beats = await self._heartbeats.read()
         for name in self._running:
             if beats is None:
+                self._waiting[name].unheard()
                 self._health[name].no_beats(now_ms())
             else:
                 self._take_beats(name, [beat for beat in beats.values() if beat.model == name])
@@ -135,6 +136,8 @@ class FleetView:
         ready = [beat for beat in beats if beat.ready]
         if any(beat.ready for beat in new):
             self._waiting[name].beats(ready)
+        elif not ready:
+            self._waiting[name].unheard()
         absence = ABSENCE[beats[0].state] if beats else "no worker's heartbeat"
         self._health[name].beats(any(beat.ready for beat in new), absence, self._waiting[name].service_ms, now_ms())
 

@@ -20,6 +20,7 @@ from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.route import Attempt, Route, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.source import Source
+from schemas.status import HealthState
 from schemas.tagged import question_from_tag, source_of, tagged_output
 
 # With less time than this no model can have answered (`deciders/health.py: FAIR_MS`): that nobody was there is said while it
@@ -57,6 +58,8 @@ class Stranded:
         """
         if self.question.is_over(now_ms):
             return self._decided(expired(self.question, self.tag.route, self._moment(now_ms)), EXPIRED)
+        if fleet.of(self.model).state is not HealthState.DOWN:
+            return None  # its workers are back, and have the lane again in a moment
         tried = self._tried(now_ms)
         policy = policy_of(tried.route.policy)
         following = None if policy is None else next_asked(tried, self.question, policy, fleet)

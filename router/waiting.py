@@ -32,6 +32,10 @@ class Waiting:
         known = [beat.service_ms for beat in beats if beat.service_ms is not None]
         self.service_ms = sum(known) / len(known) if known else None
 
+    def unheard(self) -> None:
+        """No worker's heartbeat can be read: what was sent since the last one is in Kafka's count, less what was answered."""
+        self._said, self._sent = 0, 0
+
     def looked(self, open_offsets: int) -> None:
         """Kafka holds so many offsets without an outcome: up to so many questions, and the markers of their transactions."""
         self._open_offsets, self._left = open_offsets, 0

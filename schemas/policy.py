@@ -167,6 +167,8 @@ class Policy(_Table):
             raise PolicyError(f"{name}: is nested too deeply; no table of a policy holds more than two others") from None
         except ValidationError as error:
             raise refusal(name, invalid(error), text if lines else None) from None
+        except ValueError:  # Python's own, of more than 4,300 digits
+            raise PolicyError(f"{name}: holds a number that is too long to be read; shorten it") from None
         policy._text = text
         return policy
 
@@ -218,8 +220,10 @@ class Policy(_Table):
             return self
         default = self.default if self.default in models else models[0]
         kept = tuple(_among(rule, models) for rule in self.rules if rule.model in models)
+        # Who stands in for the default has its chain behind its own: where it fails the others that run are asked.
+        behind = {} if default == self.default else {default: (*self.chain(default), *self.chain(self.default))}
         # Built anew, not copied: what a copy remembers would be the unrestricted policy's.
-        policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept})
+        policy = Policy.model_construct(**dict(self) | {"default": default, "rules": kept, "fallback": self.fallback | behind})
         policy._text, policy._restricted, policy._unrestricted = self._text, models, self.rules
         return policy
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from schemas.policy import Policy
 
 ROUTER_PREFIX: Final = "router:"  # before the name of a router of one's own, in `route.rule`
+RECENT_BARS_MIN: Final = 4  # as many returns, or earlier volumes, as features need (`deciders/features.py`)
 _TAKEN: Final = ("preference", "default")
 
 
@@ -25,6 +26,9 @@ def flaws_of_file(policy: Policy, catalogue: Collection[str]) -> list[PolicyFlaw
     A policy that lies on `control` already is not asked so much: what was put there earlier must stay readable.
     """
     flaws = [] if policy.version is not None else [PolicyFlaw(("version",), "is required; add `version = 1` at the top")]
+    if policy.features.recent_bars < RECENT_BARS_MIN:
+        fewer = f"must be at least {RECENT_BARS_MIN}: of fewer bars neither volume ratio nor volatility is computed"
+        flaws.append(PolicyFlaw(("features", "recent_bars"), fewer))
     known = ", ".join(sorted(catalogue))
     for key, model in _named(policy):
         if model not in catalogue:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvloop
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.produce import ProduceRequest
 
 from backbone import closed_connection
 
@@ -45,3 +47,20 @@ def test_the_library_by_itself_still_does_not() -> None:
     _, error = uvloop.run(write_after_the_end(closed_connection._WRITING["send"]))
     assert isinstance(error, RuntimeError), error
     assert "the handler is closed" in str(error)
+
+
+@pytest.mark.parametrize(("versions", "raised"), [({}, IncompatibleBrokerVersion), ({0: (99, 99)}, NotImplementedError)])
+def test_what_the_library_refuses_by_itself_breaks_no_connection(versions: dict[int, Any], raised: type[Exception]) -> None:
+    """Its errors are RuntimeErrors, too: a request that no broker takes would be tried for ever, and end others' with it."""
+
+    async def refused() -> None:
+        connection = AIOKafkaConnection("127.0.0.1", 9)
+        connection._reader, connection._writer, connection._versions = asyncio.StreamReader(), Mock(), versions
+        connection._read_task = asyncio.ensure_future(asyncio.sleep(0))
+        with pytest.raises(raised):
+            connection.send(ProduceRequest(None, 1, 1, []))
+        assert connection.connected()
+        connection.close()
+
+    closed_connection.install()
+    uvloop.run(refused())

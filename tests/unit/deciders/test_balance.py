@@ -111,3 +111,25 @@ def test_an_alternative_that_is_out_or_unknown_takes_nothing() -> None:
 
 def test_without_fallback_no_alternative_takes_it() -> None:
     assert model(choose(rules('["phi3"]'), fallback=False, qwen=free(100), phi3=free())) == "qwen"
+
+
+def test_one_that_was_slow_is_tried_out_whatever_its_last_answers_took() -> None:
+    """Else it would never get the probe that shows that it is fast again: who is not asked says nothing new."""
+    slow = Standing(HealthState.PROBING, probes_left=2, service_ms=60_000.0)
+    assert model(choose(qwen=slow, deepseek=free())) == "qwen"
+
+
+def test_one_that_is_out_is_replaced_by_the_first_of_its_chain_that_would_be_in_time() -> None:
+    chained = Policy.from_toml(f'{POLICY_TEXT}\nqwen = ["phi3", "deepseek"]\n')
+    assert model(choose(chained, qwen=OUT, phi3=free(10), deepseek=free())) == "phi3"
+    choice = choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free())
+    assert model(choice) == "deepseek", choice.route.reason
+    assert model(choose(chained, qwen=OUT, phi3=free(6_000), deepseek=free(7_000))) == "phi3"
+
+
+def test_where_all_of_four_are_out_each_is_named_in_what_a_decision_can_hold() -> None:
+    why = "of 10 attempts in 30 s answered 4, hung 3, late 3"
+    chained = Policy.from_toml(f'{POLICY_TEXT}\nqwen = ["phi3", "fingpt", "deepseek"]\n')
+    choice = choose(chained, **{name: Standing(HealthState.OPEN, why) for name in CATALOGUE})
+    for name in CATALOGUE:
+        assert f"{name} is OPEN" in choice.route.reason, choice.route.reason

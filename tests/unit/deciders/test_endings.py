@@ -59,3 +59,20 @@ def test_a_rescue_says_nothing_of_the_model_it_was_taken_from() -> None:
 def test_what_is_no_decision_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError):
         endings_of(value)
+
+
+def test_what_was_handed_to_a_model_that_is_tried_out_is_no_probe_unless_a_rescue_sent_it_there() -> None:
+    candidates = (Candidate(model="qwen", state=HealthState.HEALTHY), Candidate(model="deepseek", state=HealthState.PROBING))
+    assert [each.probe for each in said(("qwen", "failed:raised"), ("deepseek", "answered"), candidates=candidates)] == [
+        False,
+        False,
+    ]
+    assert [each.probe for each in said(("qwen", "rescued"), ("deepseek", "answered"), candidates=candidates)] == [True]
+
+
+@pytest.mark.parametrize(
+    "attempt", ['{"model": ["x"], "outcome": "answered", "ms": 1}', '{"model": "x", "outcome": "answered", "ms": "1"}']
+)
+def test_an_attempt_of_another_form_is_refused(attempt: str) -> None:
+    with pytest.raises(ValueError):
+        endings_of(f'{{"status": "EXPIRED", "route": {{"candidates": [], "attempts": [{attempt}]}}}}'.encode())

@@ -318,3 +318,68 @@ def test_stale_questions_and_bad_answers_never_take_it_out(attempts: list[tuple[
         health.beats(True, "", None, now_ms)
         end(health, kind, now_ms, float(ms))
         assert health.state in (HealthState.HEALTHY, HealthState.DEGRADED)
+
+
+# -- what is not the model's fault ------------------------------------------------------------------------------------
+
+
+def test_a_router_that_slept_holds_its_own_silence_against_nobody() -> None:
+    """It wakes to what Kafka shows and to decisions before it has read a heartbeat: nobody listened meanwhile."""
+    health = healthy()
+    health.look(SIGN, T0 + 20_000)
+    assert health.state is HealthState.HEALTHY
+    end(health, "bad", T0 + 20_010)
+    health.beats(True, "", 20.0, T0 + 20_100)
+    assert health.changes == []
+
+
+def test_bad_answers_to_old_questions_never_open_it() -> None:
+    """A backlog of patient questions, each of which is answered, though badly: that is no worker that has stopped."""
+    health = healthy()
+    for second in range(1, 120):
+        now_ms = T0 + second * 1_000
+        health.beats(True, "", 20.0, now_ms)
+        health.look(Look(1, 5_000, float(USUAL.given_up_ms + second)), now_ms)
+        end(health, "bad", now_ms)
+        assert health.state is not HealthState.OPEN, health.reason
+
+
+def test_a_bad_answer_is_a_sign_of_life_where_heartbeats_are_missing() -> None:
+    health = healthy()
+    for second in range(1, 20):
+        end(health, "bad", T0 + second * 1_000)
+        health.beats(False, "no worker's heartbeat", None, T0 + second * 1_000)
+    assert health.state is not HealthState.DOWN
+
+
+def test_what_it_was_asked_before_it_was_well_again_is_not_held_against_it() -> None:
+    """Questions that hung in a fault come to an end half a minute later, and its probes may all be answered by then."""
+    health = opened("late")
+    now_ms = T0 + numbers.WAIT_MS_FIRST
+    health.tick(now_ms)
+    for number in range(GOOD_MIN):
+        health.sent(f"contexts/0/{number}", now_ms)
+        end(health, "answered", now_ms, 20.0, probe=True)
+        health.back(f"contexts/0/{number}")
+    assert health.state is HealthState.HEALTHY
+    for _ in range(20):
+        health.beats(True, "", 20.0, T0 + 25_000)
+        end(health, "hung", T0 + 25_000, ms=30_000.0)
+    assert health.state is HealthState.HEALTHY, health.reason
+
+
+def test_a_living_worker_whose_heartbeats_do_not_arrive_is_not_taken_out_by_its_own_answers() -> None:
+    """Its group has a member and whatever it is asked is answered; only its way to Redis is broken."""
+    health, refused = Health(MODEL, T0), 0
+    for second in range(1, 1_200):
+        now_ms = T0 + second * 1_000
+        health.look(SIGN, now_ms)
+        health.beats(False, "no worker's heartbeat", None, now_ms)
+        if second > 120 and second % 20 == 0:
+            if health.state in (HealthState.OPEN, HealthState.DOWN):
+                refused += 1
+                continue
+            health.sent(f"contexts/0/{second}", now_ms)
+            end(health, "answered", now_ms, 100.0, probe=health.state is HealthState.PROBING)
+            health.back(f"contexts/0/{second}")
+    assert refused <= 5, f"{refused} of 54 were refused"

@@ -11,8 +11,8 @@ from deciders.fleet import Fleet, Standing
 from deciders.routing import Chosen, NoModel, choose_model, next_model
 from schemas.policy import Policy
 from schemas.refusal import Rejected
-from schemas.route import Attempt, Candidate
-from schemas.size import CANDIDATES_MAX
+from schemas.route import Attempt, Candidate, Route
+from schemas.size import ATTEMPTS_MAX, CANDIDATES_MAX
 from schemas.status import HealthState
 from schemas.tagged import tag_for
 from tests.unit.samples import CATALOGUE, LOGGED_MS, policy, question
@@ -171,3 +171,27 @@ def test_a_rule_may_ask_for_a_large_position() -> None:
         asked = question({"price": 100.0, "position": size, "account": {"equity": 10_000}})
         made = choose_model(asked, compute_features(asked.event.context, rules.features), rules, ALL, CATALOGUE)
         assert (made.route.rule, made.route.features["large_position"]) == (rule, rule == "large")
+
+
+def test_a_chain_longer_than_the_trail_comes_to_an_end() -> None:
+    """The trail keeps its newest attempts: what fell out of it must not be tried anew, round and round."""
+    names = tuple(f"m{number}" for number in range(ATTEMPTS_MAX + 2))
+    listed = ", ".join(f'"{name}"' for name in (*names[1:], "m"))
+    rules = Policy.from_toml(f'default = "m"\n[fallback]\nm0 = [{listed}]\nm = ["m0"]\n')
+    tag = tag_for(question(), "m0", Route(), LOGGED_MS)
+    for _ in range(3 * len(names)):
+        model = next_model(tag, question(), rules, Fleet((*names, "m")))
+        if model is None:
+            return
+        tag = tag.with_route(tag.route.tried(Attempt(model=model, outcome="failed:raised")))
+    pytest.fail("it goes round")
+
+
+@pytest.mark.parametrize("state", [HealthState.OPEN, HealthState.DOWN, HealthState.PROBING])
+def test_a_failed_context_is_not_handed_to_the_model_that_was_out_when_it_was_routed(state: HealthState) -> None:
+    """A worker sees no other model; what the router saw of them stands in the tag."""
+    asked = question()
+    made = chosen(Features(volatility_high=True), Fleet(CATALOGUE, {"qwen": Standing(state, "hung 5")}))
+    assert (made.chosen, made.model) == ("qwen", "deepseek")
+    tag = tag_for(asked, made.chosen, made.route.tried(Attempt(model="deepseek", outcome="failed:raised")), LOGGED_MS)
+    assert next_model(tag, asked, policy(), ALL) is None

@@ -114,3 +114,10 @@ def test_what_cannot_be_read_is_undecidable_as_its_worker_would_say() -> None:
     (output,) = found.result.outputs
     assert (output.topic, header_text(output.headers, REASON)) == ("contexts.dlq", "undecidable")
     assert header_text(output.headers, SRC) == str(SRC_OF)
+
+
+@pytest.mark.parametrize("state", [HealthState.HEALTHY, HealthState.PROBING])
+@pytest.mark.parametrize("now_ms", [NOW_MS, OVER_MS - HOPELESS_MS])
+def test_what_waits_for_a_model_that_is_back_is_left_to_it(state: HealthState, now_ms: int) -> None:
+    """The lane is given back within a moment; meanwhile nobody is told that a model which lives was out with it waiting."""
+    assert rescued(hop(), fleet(fingpt=state), now_ms) is None

@@ -216,3 +216,21 @@ def test_a_policy_whose_models_all_run_is_not_restricted() -> None:
     assert whole.restricted_to(("qwen", "phi3", "fingpt", "deepseek", "more")) is whole
     with pytest.raises(ValueError, match="at least one"):
         whole.restricted_to(())
+
+
+def test_where_the_default_does_not_run_the_one_in_its_place_has_its_chain() -> None:
+    """Else nobody is asked where it fails, though others run: a default's own chain is what a policy must name."""
+    some = policy().restricted_to(("phi3", "qwen"))
+    assert (some.default, some.chain("phi3")) == ("phi3", ("qwen",))
+
+
+@pytest.mark.parametrize("bars", [2, 3])
+def test_a_file_whose_features_no_candles_could_ever_make_known_is_refused(bars: int) -> None:
+    text = f'version = 1\ndefault = "deepseek"\n[features]\nrecent_bars = {bars}'
+    with pytest.raises(PolicyError, match=r"line 4: features\.recent_bars"):
+        Policy.from_file(text, "p.toml", ("deepseek",))
+
+
+def test_a_number_of_more_digits_than_python_reads_is_a_flaw_like_any_other() -> None:
+    with pytest.raises(PolicyError):
+        Policy.from_file(f'version = {"9" * 5_000}\ndefault = "deepseek"', "p.toml", ("deepseek",))
