@@ -73,7 +73,8 @@ class Health:
         self._heard, self._alive_ms, self._answered_ms = False, now_ms, now_ms
         self._absence = "no worker's heartbeat"
         self._beats_since_ms: int | None = None  # since when heartbeats can be read; None: they cannot
-        self._read_ms = now_ms  # when they last were: a router that slept has not heard whether anybody spoke
+        self._beat_ms = now_ms  # when there last was one
+        self._read_ms = now_ms  # when they last were read: a router that slept has not heard whether anybody spoke
         self._look, self._look_ms = Look(members=1), now_ms - LOOK_MS_MAX - 1
         self._service_ms = 0.0
         self._wait_ms, self._closed_ms = 0, now_ms
@@ -97,7 +98,7 @@ class Health:
         self._absence = absence
         self._service_ms = service_ms or self._service_ms
         if ready:
-            self._heard, self._alive_ms = True, now_ms
+            self._heard, self._alive_ms, self._beat_ms = True, now_ms, now_ms
         self.tick(now_ms)
 
     def no_beats(self, now_ms: int) -> None:
@@ -160,7 +161,7 @@ class Health:
         looked = now_ms - self._look_ms <= LOOK_MS_MAX
         if looked and not self._look.members and silent_ms > LEFT_MS:
             return f"{self._absence}, and its group has no member"
-        if self._beats_since_ms is None or (looked and self._look.members and silent_ms > self._patience.member_proves_ms):
+        if self._beats_since_ms is None or self._member_lives(now_ms):
             return None
         if self._read_ms - max(self._alive_ms, self._beats_since_ms) > SILENT_MS_MAX:
             return f"{self._absence} for {SILENT_MS_MAX // 1000} s"
@@ -173,9 +174,15 @@ class Health:
 
     def _is_back(self, now_ms: int) -> bool:
         """Whether it gives a sign of life. Redis going away also hides the sign that it died; that alone proves no life."""
+        return now_ms - self._alive_ms <= SILENT_MS_MAX or self._member_lives(now_ms)
+
+    def _member_lives(self, now_ms: int) -> bool:
+        """Whether its group has a member that would have been dropped, had it died with its last heartbeat.
+
+        Counted from heartbeats alone: whoever answers, and does not reach Redis, must not be taken for dead after each answer.
+        """
         looked = now_ms - self._look_ms <= LOOK_MS_MAX
-        silent_ms = now_ms - self._alive_ms
-        return silent_ms <= SILENT_MS_MAX or (looked and self._look.members > 0 and silent_ms > self._patience.member_proves_ms)
+        return looked and self._look.members > 0 and now_ms - self._beat_ms > self._patience.member_proves_ms
 
     def _come_back(self, now_ms: int) -> None:
         self._clear(now_ms)

@@ -57,8 +57,10 @@ class _Side:
         """The policy's own distance on this side; None where there is no price, or one too extreme to have a side."""
         if self.price is None:
             return None
-        level = float(f"{self.price * (1 + self.sign * self.limits.default_stop_pct):.10g}")
-        return level if math.isfinite(level) and (level - self.price) * self.sign > 0 else None
+        exact = self.price * (1 + self.sign * self.limits.default_stop_pct)
+        # Ten digits, or as many as it takes where those lie outside a collar that is no wider than the distance.
+        levels = (float(f"{exact:.10g}"), exact, math.nextafter(exact, self.price))
+        return next((level for level in levels if math.isfinite(level) and self.holds(level)), None)
 
 
 def _checked(limit: str, level: float | None, side: _Side, clamps: list[Clamp]) -> float | None:

@@ -41,7 +41,7 @@ class Bulletin:
 
     def __init__(self, settings: Settings) -> None:
         self._said = Tail(settings, (MODELS_STATUS,), self._heard, from_start=True)
-        self._topic: dict[str, HealthState] = {}
+        self._topic: dict[str, tuple[HealthState, str | None]] = {}  # state and next probe, as they were said
         self._newest: dict[str, Change] = {}
         self._untold: deque[Change] = deque(maxlen=CHANGES_MAX)
         self._lane: Lane | None = None
@@ -85,7 +85,8 @@ class Bulletin:
     def _heard(self, record: Record) -> None:
         name = (record.key or b"").decode("utf-8", "replace")
         try:
-            self._topic[name] = ModelStatus.model_validate_json(record.value).state
+            status = ModelStatus.model_validate_json(record.value)
+            self._topic[name] = status.state, status.next_probe
         except ValueError:
             self._topic.pop(name, None)
 
@@ -104,15 +105,19 @@ class Bulletin:
     def _take_over(self) -> None:
         self._held_s = None
         self._untold.clear()
-        self._untold.extend(each for each in self._newest.values() if self._topic.get(each.model) is not each.state)
+        self._untold.extend(each for each in self._newest.values() if self._topic.get(each.model) != (each.state, _probe(each)))
 
     async def _write(self, lane: Lane, changes: tuple[Change, ...]) -> None:
         if not await lane.announce([_output(each) for each in changes]):
             return  # whether they were written shows when the lane is ours again
         for each in changes:
             self._untold.popleft()
-            next_probe = "-" if each.next_probe_ms is None else rfc3339(each.next_probe_ms)
-            telemetry.event(EVENTS[each.state], model=each.model, next_probe=next_probe, reason=repr(each.reason))
+            telemetry.event(EVENTS[each.state], model=each.model, next_probe=_probe(each) or "-", reason=repr(each.reason))
+
+
+def _probe(change: Change) -> str | None:
+    """When it is tried again."""
+    return None if change.next_probe_ms is None else rfc3339(change.next_probe_ms)
 
 
 def _output(change: Change) -> Output:
@@ -121,7 +126,7 @@ def _output(change: Change) -> Output:
         state=change.state,
         reason=clip(change.reason, REASON_CHARACTERS_MAX),
         since=rfc3339(change.since_ms),
-        next_probe=None if change.next_probe_ms is None else rfc3339(change.next_probe_ms),
+        next_probe=_probe(change),
     )
     own = ((headers.CONTENT_TYPE, headers.JSON_CONTENT), (headers.SCHEMA, headers.MODEL_STATUS_SCHEMA))
     return Output(MODELS_STATUS, change.model.encode(), status.model_dump_json().encode(), own)

@@ -135,7 +135,7 @@ class FleetView:
         new = [beat for beat in beats if beat.at_ms != self._beaten.get(beat.process)]
         ready = [beat for beat in beats if beat.ready]
         if any(beat.ready for beat in new):
-            self._waiting[name].beats(ready)
+            self._waiting[name].beats(ready, now_ms())
         elif not ready:
             self._waiting[name].unheard()
         absence = ABSENCE[beats[0].state] if beats else "no worker's heartbeat"
@@ -170,7 +170,7 @@ class FleetView:
             return
         for ending in endings:
             if ending.model in self._health:
-                self._waiting[ending.model].ended()
+                self._waiting[ending.model].ended(now_ms())
                 self._health[ending.model].ended(ending, now_ms())
                 self._show(ending.model)
         self._take_back_probes(record)
@@ -186,7 +186,7 @@ class FleetView:
         health, waiting, standing = self._health[name], self._waiting[name], self._standings[name]
         standing.state, standing.reason, standing.probes_left = health.state, health.reason, health.probes_left
         standing.waiting, standing.concurrency = waiting.questions, waiting.concurrency
-        standing.service_ms = waiting.service_ms
+        standing.service_ms = waiting.service_ms_at(now_ms())
         for change in health.changes:
             self._bulletin.changed(change)
         health.changes.clear()

@@ -55,6 +55,7 @@ POLICIES = st.sampled_from(
         policy(),
         policy("[limits]\nmax_position_pct = 0.02\nrequire_stop = true\nallowed_actions = ['BUY', 'CLOSE']\n"),
         policy("[limits]\nmax_position_pct = 1.0\ncollar_pct = 0.9\n[models.qwen]\nmin_confidence = 0.0\n"),
+        policy("[limits]\ndefault_stop_pct = 0.03\ncollar_pct = 0.03\n[models.qwen]\nmin_confidence = 0.0\n"),
     ]
 )
 BOUNDS = st.builds(
