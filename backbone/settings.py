@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     catalogue: Path = REPOSITORY / "deploy" / "models"
     policy: Path = REPOSITORY / "router" / "policy.toml"
     weights: Path | None = None  # root of real weights, one folder a model; absent: stand-ins
+    gpu_plan: Path | None = None  # each engine's part of a GPU, as `trading-llm models plan --write` wrote it
     state_dir: Path = REPOSITORY / ".local" / "stack"
 
     # Who this process is.

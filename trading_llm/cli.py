@@ -21,7 +21,7 @@ HOMES = {
     "audit": "trading_llm.audit:audit",
     "watch": "trading_llm.watching:watch",
     "feed": "trading_llm.feeding:feed",
-    "models": "trading_llm.reference:models",
+    "models": "trading_llm.models:app",
     "schemas": "trading_llm.reference:schemas",
     "demo": "trading_llm.demo:demo",
 }

@@ -9,6 +9,7 @@ from schemas.topic import DEAD_LETTERS, DECISIONS, model_topic
 from workers.app import Worker
 from workers.catalogue import CatalogueError, load_catalogue, serve
 from workers.engine import build_engine, prepare_environment
+from workers.gpu_plan import with_share
 
 
 def _build(settings: Settings) -> Worker:
@@ -16,7 +17,7 @@ def _build(settings: Settings) -> Worker:
         catalogue = load_catalogue(settings.catalogue)
         if settings.model not in catalogue:
             raise Fatal(f"TRADING_LLM_MODEL={settings.model}: want one of {', '.join(catalogue)}")
-        served = serve(catalogue[settings.model], settings.catalogue, settings.weights)
+        served = with_share(serve(catalogue[settings.model], settings.catalogue, settings.weights), settings.gpu_plan)
     except CatalogueError as error:
         raise Fatal(str(error)) from error
     prepare_environment(settings.engine, served)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,20 @@ from schemas.decision import GenerationParts, ModelUsed
 DAY_MS = 86_400_000
 CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".ckpt"})  # files that can run when read
 WEIGHT_SUFFIX = ".safetensors"
+STAND_INS = "trading-llm/"  # how the ids of our own weights begin
 SAMPLING = {"temperature": 0, "seed": 0}
 
 
 class CatalogueError(ValueError):
     """A catalogue file or a model's folder is not what it must be; the message names file, field and remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file of a model, or its folder, and what is wrong with it: the thing and the remedy; None: as listed."""
+
+    path: Path
+    flaw: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,10 @@ class Served:
 
     @cached_property
     def weights_digest(self) -> str:
-        """One digest over the model's files but the tokenizer's."""
-        return _digest_of(self.serving.weights, lambda name: not _is_tokenizer(name))
+        """One digest over the model's files but the tokenizer's, and over fewer bits, which change answers, too."""
+        engine = self.serving.engine
+        bits = {"quantization": engine.quantization, "kv_cache_dtype": engine.kv_cache_dtype}
+        return _digest_of(self.serving.weights, lambda name: not _is_tokenizer(name), bits)
 
     @cached_property
     def tokenizer_digest(self) -> str:
@@ -80,9 +91,20 @@ class Served:
 
     def verify(self) -> None:
         """Raises CatalogueError unless every file is there, is the one of the digest, and nothing else is."""
-        _verify(self.entry.name, self.serving.weights, self.directory)
+        for checked in self.check():
+            if checked.flaw is not None:
+                raise CatalogueError(checked.flaw)
+
+    def check(self) -> Iterator[Checked]:
+        """Every file, as soon as it was read."""
+        yield from _check(self.entry.name, self.serving.weights, self.directory)
         if self.serving.adapter is not None and self.adapter_directory is not None:
-            _verify(self.entry.name, self.serving.adapter, self.adapter_directory)
+            yield from _check(self.entry.name, self.serving.adapter, self.adapter_directory)
+
+    def disk_bytes(self) -> int:
+        """The size of all files in its folders; 0 for a folder that is not there."""
+        folders = [folder for folder in (self.directory, self.adapter_directory) if folder is not None]
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def load_catalogue(folder: Path) -> dict[str, ModelEntry]:
@@ -145,39 +167,55 @@ def _found(entry: ModelEntry, serving: Serving, root: Path) -> Served:
     )
 
 
-def _verify(name: str, weights: Weights, directory: Path) -> None:
-    if not weights.files:
-        raise CatalogueError(
-            f"{name}: {directory} is there, but the catalogue has no digests of {weights.id}: list each file with its "
-            "sha256 under [weights.files] (sha256sum), or remove the folder to serve the stand-in"
-        )
-    for path in _files(name, directory):
-        _check_file(name, weights, path, path.relative_to(directory).as_posix())
-    if missing := set(weights.files) - {path.relative_to(directory).as_posix() for path in directory.rglob("*")}:
-        raise CatalogueError(f"{name}: {directory / sorted(missing)[0]} is missing; fetch {weights.id} again")
-
-
-def _files(name: str, directory: Path) -> Iterable[Path]:
+def _check(name: str, weights: Weights, directory: Path) -> Iterator[Checked]:
     if not directory.is_dir():
-        raise CatalogueError(f"{name}: the folder {directory} is missing; stand-ins are made by `make stand-ins`")
-    return sorted(path for path in directory.rglob("*") if not path.is_dir())
+        yield Checked(directory, f"{name}: the folder {directory} is missing; {_made_by(weights)}")
+        return
+    if not weights.files:
+        yield Checked(
+            directory,
+            f"{name}: {directory} is there, but the catalogue has no digests of {weights.id}: prepare it "
+            "(`trading-llm models prepare`), or list each file with its sha256 under [weights.files]; "
+            "or remove the folder to serve the stand-in",
+        )
+        return
+    there = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if not path.is_dir()}
+    for relative, path in there.items():
+        yield Checked(path, _flaw(name, weights, path, relative))
+    for relative in sorted(set(weights.files) - set(there)):
+        path = directory / relative
+        yield Checked(path, f"{name}: {path} is missing; {_made_by(weights)}")
 
 
-def _check_file(name: str, weights: Weights, path: Path, relative: str) -> None:
+def _made_by(weights: Weights) -> str:
+    if weights.id.startswith(STAND_INS):
+        return "stand-ins are made by `make stand-ins`"
+    return f"fetch {weights.id} again, and prepare it (`trading-llm models prepare`)"
+
+
+def _flaw(name: str, weights: Weights, path: Path, relative: str) -> str | None:
     if path.suffix in CODE_SUFFIXES:
-        raise CatalogueError(f"{name}: {path} could run code when it is read; remove it: {WEIGHT_SUFFIX} is served")
+        return f"{name}: {path} could run code when it is read; remove it: {WEIGHT_SUFFIX} is served"
     if relative not in weights.files:
-        raise CatalogueError(f"{name}: {path} is not in the catalogue; remove it, or list it with its sha256")
-    with path.open("rb") as opened:
-        if hashlib.file_digest(opened, "sha256").hexdigest() != weights.files[relative]:
-            raise CatalogueError(f"{name}: {path} is not the file of the catalogue's sha256; fetch {weights.id} again")
+        return f"{name}: {path} is not in the catalogue; remove it, or list it with its sha256"
+    if sha256_of(path) != weights.files[relative]:
+        return f"{name}: {path} is not the file of the catalogue's sha256; {_made_by(weights)}"
     if path.name == "config.json" and "auto_map" in json.loads(path.read_bytes()):
-        raise CatalogueError(f"{name}: {path} names code to run (auto_map); remove that key, then renew its sha256")
+        return f"{name}: {path} names code to run (auto_map); remove that key, then renew its sha256"
+    return None
+
+
+def sha256_of(path: Path) -> str:
+    """The file's digest as the catalogue lists it."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _is_tokenizer(name: str) -> bool:
     return "token" in name or name.startswith("chat_template") or name in ("vocab.json", "merges.txt")
 
 
-def _digest_of(weights: Weights, wanted: Callable[[str], bool]) -> str:
-    return digest(canonical_json({name: sha for name, sha in weights.files.items() if wanted(name)}))
+def _digest_of(weights: Weights, wanted: Callable[[str], bool], told: Mapping[str, str | None] | None = None) -> str:
+    """What is told beside the files counts where it is not None: a name without a dot is no file's."""
+    files = {name: sha for name, sha in weights.files.items() if wanted(name)}
+    return digest(canonical_json(files | {name: value for name, value in (told or {}).items() if value is not None}))

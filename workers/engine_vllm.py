@@ -36,6 +36,7 @@ from workers.engine_fork import cut_off_forks
 START_S_MAX = 1_800.0  # real weights are read from slow disks; a stand-in takes seconds
 STOP_S_MAX = 20.0
 WARM_UP_ASKS = 2  # the second finds the grammar compiled and the prefix cached
+QUANTIZATION = {"fp8": "fp8_per_tensor"}  # what vLLM makes while it loads; what files hold already, it sees by itself
 
 T = TypeVar("T")
 
@@ -196,6 +197,9 @@ def _arguments(served: Served) -> AsyncEngineArgs:
         "block_size": engine.block_size,
         "kv_cache_memory_bytes": engine.kv_cache_bytes,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
+        "quantization": QUANTIZATION.get(engine.quantization or ""),
+        "kv_cache_dtype": engine.kv_cache_dtype,
+        "tensor_parallel_size": engine.tensor_parallel_size,
         "max_lora_rank": None if adapter is None else adapter.rank,
     }
     return AsyncEngineArgs(

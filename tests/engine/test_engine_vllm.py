@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ def engine(served: Served) -> Iterator[Engine]:
     with warnings.catch_warnings(action="ignore"):  # sockets and contexts that vLLM leaves to the collector
         del started
         gc.collect()
+
+
+@pytest.mark.usefixtures("engine")  # which prepares the environment before vLLM is imported
+def test_a_share_of_a_card_reaches_the_engine(served: Served) -> None:
+    from workers.engine_vllm import _arguments
+
+    share = {"quantization": "fp8", "kv_cache_dtype": "fp8", "tensor_parallel_size": 2, "gpu_memory_utilization": 0.25}
+    engine = served.serving.engine.model_copy(update=share)
+    told = _arguments(replace(served, serving=served.serving.model_copy(update={"engine": engine})))
+    assert (told.quantization, told.kv_cache_dtype) == ("fp8_per_tensor", "fp8")
+    assert (told.tensor_parallel_size, told.gpu_memory_utilization) == (2, 0.25)
+    plain = _arguments(served)
+    assert (plain.quantization, plain.kv_cache_dtype, plain.tensor_parallel_size) == (None, "auto", 1)
 
 
 def prompt(served: Served, context: dict[str, Any] | None = None, **fields: Any) -> Prompt:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from deploy.local.launch import Tally, next_tally, pause_s
@@ -52,3 +58,17 @@ def test_progress_since_the_last_start_forgives_every_failure() -> None:
 
 def test_every_start_is_counted_whatever_became_of_it() -> None:
     assert starts(0.0, 1.0, 100.0, 200.0, 201.0)["starts"] == 5
+
+
+def test_a_process_has_what_was_set_where_the_stack_was_started_and_its_own(tmp_path: Path) -> None:
+    show = "import json, os; print(json.dumps([os.environ.get(name) for name in ('TRADING_LLM_GPU_PLAN', 'TRADING_LLM_MODEL')]))"
+    spec = {
+        "command": [sys.executable, "-c", show],
+        "environment": {"TRADING_LLM_MODEL": "phi3"},
+        "tally": str(tmp_path / "tally"),
+        "progress": str(tmp_path / "progress"),
+    }
+    launch = f"from deploy.local.launch import run; run({spec!r})"
+    told = os.environ | {"TRADING_LLM_GPU_PLAN": "/somewhere/gpu.json"}
+    done = subprocess.run([sys.executable, "-c", launch], env=told, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == ["/somewhere/gpu.json", "phi3"]

@@ -60,14 +60,6 @@ def test_a_message_that_nobody_knows_is_wrong_use(run: CliRunner) -> None:
     assert "there is no message letter" in result.stderr
 
 
-def test_the_models_are_listed_with_what_is_served(run: CliRunner) -> None:
-    result = run.invoke(app, ["models", "list", "--json"])
-    rows = {row["name"]: row for row in json.loads(result.stdout)}
-    assert rows.keys() >= {"deepseek", "qwen", "fingpt", "phi3"}
-    assert rows["phi3"].keys() == {"name", "id", "revision", "adapter", "served", "stand_in"}
-    assert rows["phi3"]["stand_in"] is True
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -104,6 +96,14 @@ def test_what_needs_something_that_is_away_ends_with_3_and_one_clear_line(run: C
         ["policy", "explain", POLICY, "/no/such/file"],
         ["policy", "diff", POLICY, POLICY, "--since", "yesterday"],
         ["policy", "diff", POLICY, POLICY, "--contexts", "0"],
+        ["models", "plan"],
+        ["models", "plan", "--gpu", "0"],
+        ["models", "plan", "--gpu", "nan"],
+        ["models", "plan", "--gpu", "80", "--models", "gpt"],
+        ["models", "plan", "--gpu", "80", "--quantization", "int4"],
+        ["models", "plan", "--gpu", "80", "--tensor-parallel", "8"],
+        ["models", "verify", "gpt"],
+        ["models", "prepare", "/no/such/folder"],
     ],
 )
 def test_wrong_use_ends_with_2(run: CliRunner, arguments: list[str]) -> None:
