@@ -41,7 +41,7 @@ check: setup-dev ## types, style, imports and the house's own rules
 
 faults: setup-dev ## all tests that kill, pause and lie to processes, under an hour; their table goes into docs/measurements.md
 	@rm -f .local/faults/results.jsonl
-	@TEST_SCHEDULES=$${TEST_SCHEDULES:-4000} tests/stages.sh model faults long; status=$$?; $(PYTHON_VENV) -m tests.faults.table && exit $$status
+	@TEST_SCHEDULES=$${TEST_SCHEDULES:-2000} tests/stages.sh model faults long; status=$$?; $(PYTHON_VENV) -m tests.faults.table && exit $$status
 
 bench: setup-dev ## latency and throughput beside plain chains, as a table and JSON
 	@$(PYTHON_VENV) -m tests.bench

@@ -20,14 +20,17 @@ OTHER: dict[Room, Room] = {"router": "worker", "worker": "router"}
 @pytest.mark.parametrize("name", sorted(NAMES))
 @pytest.mark.parametrize("room", ["router", "worker"])
 async def test_killed_at_a_stop_point(rig: Rig, case: Case, room: Room, name: str) -> None:
-    rig.start(OTHER[room])
+    other = rig.launch(OTHER[room])
     at_start = name.startswith("claim.")
+    if at_start:
+        await asyncio.to_thread(other.wait_ready)
     sources = await rig.feed(60) if at_start else []
     # Lanes poll also while nothing comes, and it must be ready before.
     visit = 1 if at_start else 20 if name == "read.after_poll" else 2
     victim = rig.launch(room, TRADING_LLM_STOP_POINTS=f"{name}=kill@{visit}")
     if not at_start:
-        await asyncio.to_thread(victim.wait_ready)
+        for process in (other, victim):
+            await asyncio.to_thread(process.wait_ready)
     died = asyncio.create_task(rig.started_again(victim, room))
     if name == "revoke.inside":  # visited once when joining, and again when another one joins
         rig.launch(room, ordinal=1)
