@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def write(memory: Memory, path: Path) -> None:
                 f"{path}: not written: {need.entry.name} has no {need.arguments.quantization} files: put {need.other_files} "
                 "in [weights] of its catalogue file, prepare it, and plan again"
             )
+    if not path.name:
+        raise WrongUse(f"--write {path}: is a folder: name a file in it")
     draft = path.with_name(f".{path.name}.writing")
     try:
         draft.write_text(memory.plan().model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -66,7 +69,8 @@ def write(memory: Memory, path: Path) -> None:
     except OSError as error:
         raise WrongUse(f"--write {path}: {error.strerror}") from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be written, nothing is there
+            draft.unlink()
     say.note(f"written: use it with TRADING_LLM_GPU_PLAN={path.absolute()} make up")
 
 
