@@ -26,7 +26,7 @@ closed_connection.install()
 
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)
-BROKER_LOOK_S = 0.2
+BROKER_LOOK_S = 0.2  # a stack of processes that look more often slows the start of what they wait for
 STOP_S_MAX = 3.0  # stopping a client can wait for ever when its broker is gone
 
 

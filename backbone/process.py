@@ -69,7 +69,7 @@ def run(name: str, build: Callable[[Settings], Room], topics: Callable[[Settings
 
 
 async def wait_for_broker(settings: Settings) -> None:
-    """Before anything is begun; SIGTERM meanwhile is an orderly end. Raises Fatal where the broker stays away."""
+    """Return once the broker answers, before anything is begun. SIGTERM meanwhile is an orderly end; Fatal: it stayed away."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     await clients.wait_for_broker(settings)
 

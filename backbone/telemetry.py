@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter as Counts
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from backbone.repeats import Repeats
 from backbone.result import Result
 from schemas.canonical import parse_rfc3339
 from schemas.decision import Decision
@@ -47,7 +47,7 @@ MISPLACED_KEYS = Counter("trading_llm_misplaced_keys", "Records whose key belong
 
 
 def configure(level: str = "INFO") -> None:
-    """Log to standard error, a line an event; the client library's chatter only from warnings up."""
+    """Log to standard error, a line an event; the client library's chatter only from warnings up, and not again and again."""
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s.%(msecs)03d %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
@@ -55,32 +55,6 @@ def configure(level: str = "INFO") -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(Repeats("aiokafka"))
-
-
-class Repeats(logging.Filter):
-    """Lets what a library says again and again through once in `every_s` seconds, with how often it was said meanwhile.
-
-    A dozen clients that look for a broker that is away would fill the log, and hide what else happens.
-    """
-
-    def __init__(self, library: str, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
-        self._library, self._every_s, self._clock = logging.Filter(library), every_s, clock
-        self._said_s: dict[str, float] = {}
-        self._unsaid: Counts[str] = Counts()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written; told apart by what it says with its arguments left out."""
-        if not self._library.filter(record):
-            return True
-        now_s, said = self._clock(), str(record.msg)
-        if now_s - self._said_s.get(said, -self._every_s) < self._every_s:
-            self._unsaid[said] += 1
-            return False
-        self._said_s[said] = now_s
-        if unsaid := self._unsaid.pop(said, 0):
-            record.msg, record.args = f"{record.getMessage()} (and {unsaid} times more before)", ()
-        return True
 
 
 def event(name: str, **facts: object) -> None:

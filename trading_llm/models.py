@@ -11,19 +11,18 @@ import typer
 
 from backbone.settings import Settings
 from schemas.catalogue import KvCacheDtype, ModelEntry
-from trading_llm import say
+from trading_llm import models_plan, say
 from trading_llm.exits import DidNotHold, WrongUse
 from trading_llm.surroundings import settings
-from workers import gpu_memory
 from workers.catalogue import CatalogueError, Served, load_catalogue, serve
-from workers.gpu_memory import GB, Memory, Need, PlanError, Wish
+from workers.gpu_memory import PlanError, Wish, reckon
+from workers.gpu_remedies import remedies
 from workers.preparing import prepare as take_in
 from workers.snapshot import Snapshot, look_through
 
 app = typer.Typer(help="The models of the catalogue.", no_args_is_help=True)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SKIPPED_SHOWN = 12
-FP8 = "note: fp8 wants a card of the generations Ada and Hopper, or newer; an Ampere card may refuse it for the cache"
 MIB = 1 << 20
 
 Directory = Annotated[str, typer.Argument(metavar="DIR", help="The folder of a downloaded snapshot.", show_default=False)]
@@ -106,17 +105,17 @@ def plan(
     catalogue = _catalogue(settings())
     entries = _named(catalogue, [] if models == "all" else models.split(","))
     try:
-        memory = gpu_memory.memory(entries, gpu, wish)
+        memory = reckon(entries, gpu, wish)
     except PlanError as error:
         raise WrongUse(str(error)) from None
-    instead = [] if memory.fits else gpu_memory.remedies(entries, gpu, wish)
+    instead = [] if memory.fits else remedies(entries, gpu, wish)
     if json:
-        say.document(_document(memory, instead))
+        say.document(models_plan.document(memory, instead))
     else:
-        _show(memory)
-    say.check(memory.fits, _does_not_fit(memory, instead))
+        models_plan.show(memory)
+    say.check(memory.fits, models_plan.refusal(memory, instead))
     if write is not None:
-        _write(memory, Path(write))
+        models_plan.write(memory, Path(write))
 
 
 def _catalogue(found: Settings) -> dict[str, ModelEntry]:
@@ -194,77 +193,3 @@ def _checked(served: Served) -> Iterator[dict[str, Any]]:
             "holds": checked.flaw is None,
             "flaw": checked.flaw,
         }
-
-
-def _show(memory: Memory) -> None:
-    print(gpu_memory.FORMULA + "\n")
-    rows = [_row(memory, need) for need in memory.needs]
-    columns = ("model", "weights", "cache", "on cards", "weights GB", "cache GB", "allowance GB", "need GB", "share")
-    say.table(f"each engine, of a card of {memory.gpu_gb:g} GB", columns, rows)
-    if memory.fits:
-        print(f"fits: {_sizes(memory)}")
-    if any("fp8" in (need.arguments.quantization, need.arguments.kv_cache_dtype) for need in memory.needs):
-        say.note(FP8)
-    for need in memory.needs:
-        if need.other_files is not None:
-            say.note(f"note: {need.entry.name} needs other files for this: {need.other_files} in [weights] of its catalogue file")
-
-
-def _row(memory: Memory, need: Need) -> list[Any]:
-    wanted = need.arguments
-    parts = (need.weights_bytes, need.kv_cache_bytes, need.allowance_bytes, need.total_bytes)
-    bits = (wanted.quantization or need.entry.engine.dtype, wanted.kv_cache_dtype or "auto")
-    return [need.entry.name, *bits, need.cards, *(f"{part / GB:.1f}" for part in parts), f"{memory.share(need):.3f}"]
-
-
-def _sizes(memory: Memory) -> str:
-    cards = "" if memory.cards == 1 else f" on the first of {memory.cards} cards"
-    usable = f"{memory.usable_bytes / GB:.1f} usable of {memory.gpu_gb:g}"
-    return f"{memory.needed_bytes / GB:.1f} GB needed{cards}, {usable}"
-
-
-def _does_not_fit(memory: Memory, instead: Sequence[str]) -> str:
-    ways = "\n  ".join(instead or ["nothing that is known here: choose a larger card"])
-    return f"does not fit: {_sizes(memory)}. What would:\n  {ways}"
-
-
-def _document(memory: Memory, instead: Sequence[str]) -> dict[str, Any]:
-    return {
-        "fits": memory.fits,
-        "gpu_gb": memory.gpu_gb,
-        "cards": memory.cards,
-        "needed_bytes": memory.needed_bytes,
-        "usable_bytes": memory.usable_bytes,
-        "formula": gpu_memory.FORMULA,
-        "models": {need.entry.name: _part(memory, need) for need in memory.needs},
-        "instead": list(instead),
-    }
-
-
-def _part(memory: Memory, need: Need) -> dict[str, Any]:
-    return {
-        **need.arguments.model_dump(),
-        "weights_bytes": need.weights_bytes,
-        "kv_cache_bytes": need.kv_cache_bytes,
-        "allowance_bytes": need.allowance_bytes,
-        "gpu_memory_utilization": memory.share(need),
-    }
-
-
-def _write(memory: Memory, path: Path) -> None:
-    """Whole or not at all: a worker that restarts may be reading it."""
-    for need in memory.needs:
-        if need.other_files is not None:
-            raise DidNotHold(
-                f"{path}: not written: {need.entry.name} has no {need.arguments.quantization} files: put {need.other_files} "
-                "in [weights] of its catalogue file, prepare it, and plan again"
-            )
-    draft = path.with_name(f".{path.name}.writing")
-    try:
-        draft.write_text(memory.plan().model_dump_json(indent=1) + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise WrongUse(f"--write {path}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
-    say.note(f"written: use it with TRADING_LLM_GPU_PLAN={path.absolute()} make up")

@@ -21,6 +21,7 @@ from schemas.decision import GenerationParts, ModelUsed
 
 DAY_MS = 86_400_000
 CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".ckpt"})  # files that can run when read
+CODE_KEY = "auto_map"  # of a config: names Python files of its repository, to be imported
 WEIGHT_SUFFIX = ".safetensors"
 STAND_INS = "trading-llm/"  # how the ids of our own weights begin
 SAMPLING = {"temperature": 0, "seed": 0}
@@ -169,7 +170,7 @@ def _found(entry: ModelEntry, serving: Serving, root: Path) -> Served:
 
 def _check(name: str, weights: Weights, directory: Path) -> Iterator[Checked]:
     if not directory.is_dir():
-        yield Checked(directory, f"{name}: the folder {directory} is missing; {_made_by(weights)}")
+        yield Checked(directory, f"{name}: the folder {directory} is missing; {_remedy(weights)}")
         return
     if not weights.files:
         yield Checked(
@@ -184,10 +185,10 @@ def _check(name: str, weights: Weights, directory: Path) -> Iterator[Checked]:
         yield Checked(path, _flaw(name, weights, path, relative))
     for relative in sorted(set(weights.files) - set(there)):
         path = directory / relative
-        yield Checked(path, f"{name}: {path} is missing; {_made_by(weights)}")
+        yield Checked(path, f"{name}: {path} is missing; {_remedy(weights)}")
 
 
-def _made_by(weights: Weights) -> str:
+def _remedy(weights: Weights) -> str:
     if weights.id.startswith(STAND_INS):
         return "stand-ins are made by `make stand-ins`"
     return f"fetch {weights.id} again, and prepare it (`trading-llm models prepare`)"
@@ -199,9 +200,9 @@ def _flaw(name: str, weights: Weights, path: Path, relative: str) -> str | None:
     if relative not in weights.files:
         return f"{name}: {path} is not in the catalogue; remove it, or list it with its sha256"
     if sha256_of(path) != weights.files[relative]:
-        return f"{name}: {path} is not the file of the catalogue's sha256; {_made_by(weights)}"
-    if path.name == "config.json" and "auto_map" in json.loads(path.read_bytes()):
-        return f"{name}: {path} names code to run (auto_map); remove that key, then renew its sha256"
+        return f"{name}: {path} is not the file of the catalogue's sha256; {_remedy(weights)}"
+    if path.name == "config.json" and CODE_KEY in json.loads(path.read_bytes()):
+        return f"{name}: {path} names code to run ({CODE_KEY}); remove that key, then renew its sha256"
     return None
 
 

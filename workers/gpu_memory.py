@@ -1,17 +1,16 @@
-"""How much of a GPU each model takes, whether they fit on it together, and what would where they do not."""
+"""How much of a GPU each model takes, and whether they fit on it together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from schemas.catalogue import CardArguments, KvCacheDtype, ModelEntry
 from schemas.gpu_plan import GpuPlan, ModelShare
 
 GB = 10**9  # no card holds less than its name in these: one of 80 GB holds 85.5, one of 24 GB 24.1
-CARDS_GB = (16, 24, 48, 80, 141)
 CARD_SHARE_MAX = 0.95  # of a card, for all engines together: the driver's part, and what rounding costs
 # An engine beside weights and cache: CUDA's context and libraries 0.5 GB, captured graphs 0.5, one step of 8,192 tokens 1.0
 # (its widest layer, 2 x 18,944 numbers a token, is 0.6 in 16 bits), fragments 0.5. Reckoned, not measured on a card.
@@ -114,12 +113,12 @@ class Memory:
         )
 
 
-def memory(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Memory:
+def reckon(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Memory:
     """What these models take on cards of so many GB. Raises PlanError where a model cannot be shared by so many cards."""
-    return Memory(gpu_gb, tuple(_need(entry, arguments(entry, gpu_gb, wish)) for entry in entries))
+    return Memory(gpu_gb, tuple(_need(entry, choose_arguments(entry, gpu_gb, wish)) for entry in entries))
 
 
-def arguments(entry: ModelEntry, gpu_gb: float, wish: Wish) -> CardArguments:
+def choose_arguments(entry: ModelEntry, gpu_gb: float, wish: Wish) -> CardArguments:
     """The wish, else what the smallest table `[gpu.N]` with N at least `gpu_gb` says, else what `[engine]` does."""
     names = CardArguments.model_fields
     found = {name: getattr(entry.engine, name) for name in names}
@@ -133,12 +132,6 @@ def arguments(entry: ModelEntry, gpu_gb: float, wish: Wish) -> CardArguments:
     found["kv_cache_dtype"] = wish.kv_cache_dtype or found["kv_cache_dtype"]
     found["tensor_parallel_size"] = wish.tensor_parallel_size or found["tensor_parallel_size"]
     return CardArguments(**found)
-
-
-def remedies(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> list[str]:
-    """What would fit instead, each as a phrase: fewer bits, fewer models, another card, more cards."""
-    ways = (_fewer_bits, _fewer_models, _another_card, _more_cards)
-    return [text for way in ways if (text := next(way(entries, gpu_gb, wish), None)) is not None]
 
 
 def _need(entry: ModelEntry, arguments: CardArguments) -> Need:
@@ -172,39 +165,3 @@ def kv_bytes_a_token(entry: ModelEntry, arguments: CardArguments) -> int:
 
 def _kv_cache_bytes(entry: ModelEntry, arguments: CardArguments) -> int:
     return entry.concurrency * entry.engine.context_tokens * kv_bytes_a_token(entry, arguments)
-
-
-def _fewer_bits(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Iterator[str]:
-    weights: Mapping[str, Wish] = {
-        "--quantization fp8": replace(wish, quantization="fp8"),
-        "--kv-cache-dtype fp8": replace(wish, kv_cache_dtype="fp8"),
-        "--quantization fp8 --kv-cache-dtype fp8": replace(wish, quantization="fp8", kv_cache_dtype="fp8"),
-    }
-    for options, smaller in weights.items():
-        found = memory(entries, gpu_gb, smaller)
-        if found.fits:
-            yield f"fewer bits: {options} needs {found.needed_bytes / GB:.1f} GB"
-
-
-def _fewer_models(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Iterator[str]:
-    kept = list(entries)
-    while len(kept) > 1:
-        largest = max(memory(kept, gpu_gb, wish).needs, key=lambda need: need.total_bytes)
-        kept.remove(largest.entry)
-        if (found := memory(kept, gpu_gb, wish)).fits:
-            names = ",".join(entry.name for entry in kept)
-            yield f"fewer models: --models {names} needs {found.needed_bytes / GB:.1f} GB"
-
-
-def _another_card(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Iterator[str]:
-    for card_gb in CARDS_GB:
-        if card_gb > gpu_gb and memory(entries, card_gb, wish).fits:
-            yield f"another card: --gpu {card_gb}"
-
-
-def _more_cards(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> Iterator[str]:
-    for cards in (2, 4, 8):
-        shared = replace(wish, tensor_parallel_size=cards)
-        divides = all(entry.architecture.attention_heads % cards == 0 for entry in entries)
-        if cards > (wish.tensor_parallel_size or 1) and divides and memory(entries, gpu_gb, shared).fits:
-            yield f"more cards: --tensor-parallel {cards}, each model on {cards} cards of {gpu_gb:g} GB"

@@ -6,11 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-from workers.catalogue import CatalogueError, sha256_of
+from workers.catalogue import CODE_KEY, CatalogueError, sha256_of
 from workers.catalogue_file import with_files
 from workers.snapshot import ADAPTER_WEIGHTS, Snapshot
 
-CODE_KEY = "auto_map"  # names Python files of the repository, to be imported
 ROOM_BYTES = 1 << 28  # left on the disk beside the copy
 
 

@@ -8,18 +8,17 @@ where it was written, the server asked directly.
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
-import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.ports import HOST, free_port
+from deploy.local.ports import free_port
 from deploy.local.ready import Probe
 from schemas.topic import CONTEXTS, model_topic
 from tests.bench import peer_litellm
+from tests.bench.asker import Asker
 from tests.bench.chains import OURS, PARTITIONS
 from tests.bench.contexts import Message, messages
 from tests.bench.ground import Ground, stop_all
@@ -36,6 +35,8 @@ READY_S_MAX = 120.0
 FIRST = 9 * 10**7
 WAYS = ("ours", "ours direct", "litellm", "litellm direct")
 
+Offer = Callable[[Sequence[Message], int], Awaitable[Offered]]
+
 
 @dataclass(slots=True)
 class Rounds:
@@ -46,6 +47,15 @@ class Rounds:
     per_s: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)  # a question: the routing process, children included
     broker_cpu_ms: list[float] = field(default_factory=list)
+
+    def add(self, offered: Offered, routing_cpu_s: float, broker_cpu_s: float) -> None:
+        """Take a round in."""
+        took = sorted(offered.latencies_ms)
+        self.p50_ms.append(percentile(took, 0.5))
+        self.p99_ms.append(percentile(took, 0.99))
+        self.per_s.append(offered.sent / offered.seconds)
+        self.cpu_ms.append(routing_cpu_s / offered.sent * 1000)
+        self.broker_cpu_ms.append(broker_cpu_s / offered.sent * 1000)
 
     def medians(self) -> dict[str, float]:
         """The median of each."""
@@ -89,8 +99,7 @@ class LitellmBench:
         path = (CONTEXTS, *map(model_topic, MODELS)) if way == "ours" else (DIRECT, DIRECT)
         try:
             async with Line(self._ground.settings, *path) as line:
-                await line.warm_up(self._next, WARM_UP)
-                self._next += WARM_UP * 2
+                self._next = await line.warm_up(self._next, WARM_UP)
                 for count in AT_ONCE:
                     await self._one(way, count, processes[:1], line.offer_closed)
         finally:
@@ -119,57 +128,15 @@ class LitellmBench:
         first, self._next = self._next, self._next + count
         return list(messages(first, count))
 
-    async def _one(self, way: str, count: int, routing: Sequence[Running], offer: Any) -> None:
-        questions = self._questions_from(self._questions if count > 1 else self._questions // 4)
-        pids, broker = [each.pid for each in routing], [self._ground.broker.pid]
+    async def _one(self, way: str, count: int, routing: Sequence[Running], offer: Offer) -> None:
+        questions = self._questions_from(self._questions if count > 1 else self._questions // 4)  # one at a time takes longer
+        pids, broker = [each.pid for each in routing], [self._ground.broker.pid] if way.startswith("ours") else []
         own_s, broker_s = cpu_s(pids), cpu_s(broker)
-        offered: Offered = await offer(questions, count)
-        spent_s, broker_s = cpu_s(pids) - own_s, cpu_s(broker) - broker_s
-        took, rounds = sorted(offered.latencies_ms), self.measured[way, count]
-        rounds.p50_ms.append(percentile(took, 0.5))
-        rounds.p99_ms.append(percentile(took, 0.99))
-        rounds.per_s.append(offered.sent / offered.seconds)
-        rounds.cpu_ms.append(spent_s / offered.sent * 1000)
-        rounds.broker_cpu_ms.append(broker_s / offered.sent * 1000 if way.startswith("ours") else 0.0)
+        offered = await offer(questions, count)
+        rounds = self.measured[way, count]
+        rounds.add(offered, cpu_s(pids) - own_s, cpu_s(broker) - broker_s)
         print(
             f"  {way:<15} {count:>2} at once  p50 {rounds.p50_ms[-1]:7.1f}  p99 {rounds.p99_ms[-1]:7.1f} ms  "
             f"{rounds.per_s[-1]:6.0f}/s  {rounds.cpu_ms[-1]:6.2f} ms CPU each",
             flush=True,
         )
-
-
-class Asker:
-    """Chat completions over kept connections, by hand: a client library would cost as much as what is measured."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def offer_closed(self, questions: Sequence[Message], in_flight: int) -> Offered:
-        """Ask these so many at once. AssertionError at any answer but 200."""
-        began_s, left, took_ms = time.perf_counter(), iter(questions), []
-
-        async def ask() -> None:
-            reader, writer = await asyncio.open_connection(HOST, self._port)
-            for each in left:
-                at_s = time.perf_counter()
-                writer.write(_request(each, self._port))
-                await _answered(reader)
-                took_ms.append((time.perf_counter() - at_s) * 1000)
-            writer.close()
-
-        await asyncio.gather(*(ask() for _ in range(in_flight)))
-        return Offered(len(questions), tuple(took_ms), time.perf_counter() - began_s)
-
-
-def _request(question: Message, port: int) -> bytes:
-    asked = {"model": peer_litellm.MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": question.value.decode()}]}
-    body = json.dumps(asked).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}:{port}\r\nContent-Type: application/json\r\n"
-    return f"{head}Authorization: Bearer {peer_litellm.KEY}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def _answered(reader: asyncio.StreamReader) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-    body = await reader.readexactly(length)
-    assert head.startswith(b"http/1.1 200"), (head + body)[:2000]

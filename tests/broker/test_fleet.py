@@ -18,11 +18,10 @@ from backbone.scan import Scan, scanning
 from backbone.settings import Settings
 from backbone.topics import plan
 from schemas.decision import Decision
-from schemas.headers import SRC, header_text
 from schemas.record import Record
-from schemas.source import Source
 from schemas.status import ModelStatus
-from schemas.topic import DECISIONS, MODELS_STATUS
+from schemas.topic import MODELS_STATUS
+from tests.broker.choosing import decided
 from tests.support import feed
 from tests.support.kafka import Broker
 from tests.support.processes import Running
@@ -97,16 +96,6 @@ def asking(label: str, count: int, **fields: object) -> list[feed.Body]:
     """So many contexts for phi3, each of a symbol of its own."""
     own = {"bot_id": "b", "model_preference": "phi3", "context": {"price": 100, "volume": 5}}
     return [own | {"symbol": f"{label}{n}/USD", "context_id": f"{label}-{n}"} | fields for n in range(count)]
-
-
-async def decided(watch: Watch, contexts: Sequence[feed.Body], s_max: float = 60.0) -> list[Decision]:
-    """The decisions on these contexts, sent now, in their order."""
-    sources = await feed.send(watch.settings.kafka_bootstrap, contexts)
-    await watch.until_answered(sources, s_max)
-    found: dict[Source, Decision] = {}
-    for record in watch.of(DECISIONS):
-        found[Source.parse(header_text(record.headers, SRC) or "")] = Decision.from_bytes(record.value)
-    return [found[source] for source in sources]
 
 
 def asked(decisions: Sequence[Decision]) -> set[str]:

@@ -210,6 +210,11 @@ def test_the_plan_that_the_readme_shows_fits(machine: Machine) -> None:
     assert machine.run(*shown.split()).exit_code == 0
 
 
-def test_a_plan_that_cannot_be_written_is_wrong_use(machine: Machine) -> None:
-    result = machine.run("plan", "--gpu", "141", "--write", str(machine.root / "no" / "gpu.json"))
-    assert result.exit_code == 2 and "No such file or directory" in result.stderr
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [("no/gpu.json", "No such file or directory"), ("file/gpu.json", "Not a directory"), ("", "is a folder: name a file in it")],
+)
+def test_a_plan_that_cannot_be_written_is_wrong_use(machine: Machine, place: str, why: str) -> None:
+    (machine.root / "file").write_text("a file")
+    result = machine.run("plan", "--gpu", "141", "--write", str(machine.root / place) if place else ".")
+    assert result.exit_code == 2 and why in result.stderr

@@ -17,16 +17,15 @@ from workers.catalogue import load_catalogue
 from workers.gpu_memory import (
     ALLOWANCE_BYTES,
     CARD_SHARE_MAX,
-    CARDS_GB,
     GB,
     PlanError,
     Wish,
-    arguments,
+    choose_arguments,
     kv_bytes_a_token,
-    memory,
-    remedies,
+    reckon,
     weights_bytes,
 )
+from workers.gpu_remedies import CARDS_GB, remedies
 
 pytestmark = pytest.mark.unit
 
@@ -83,7 +82,7 @@ def test_the_cache_of_a_token_is_a_key_and_a_value_a_head_or_what_latent_attenti
 
 
 def test_a_need_is_weights_and_cache_and_allowance() -> None:
-    (need,) = memory([entry("qwen")], 80, Wish()).needs
+    (need,) = reckon([entry("qwen")], 80, Wish()).needs
     assert need.weights_bytes == 2 * 7_615_616_512
     assert need.kv_cache_bytes == 8 * 8_192 * 57_344
     assert need.total_bytes == need.weights_bytes + need.kv_cache_bytes + ALLOWANCE_BYTES
@@ -99,28 +98,28 @@ def test_fewer_bits_take_less_and_leave_words_and_norms_as_they_are() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("card_gb", CARDS_GB)
 def test_every_model_alone_fits_on_every_card_with_the_catalogues_arguments(name: str, card_gb: int) -> None:
-    found = memory([entry(name)], card_gb, Wish())
+    found = reckon([entry(name)], card_gb, Wish())
     assert found.fits and found.cards == (2 if card_gb == 16 and name != "qwen" else 1)
 
 
 def test_a_cards_arguments_are_those_of_the_smallest_table_that_holds_it() -> None:
     deepseek = entry("deepseek")
-    told = {gb: arguments(deepseek, gb, Wish()) for gb in (12, 16, 16.5, 24, 24.1)}
+    told = {gb: choose_arguments(deepseek, gb, Wish()) for gb in (12, 16, 16.5, 24, 24.1)}
     assert [(each.quantization, each.tensor_parallel_size) for each in told.values()] == [
         ("fp8", 2), ("fp8", 2), ("fp8", None), ("fp8", None), (None, None),
     ]  # fmt: skip
 
 
 def test_a_wish_goes_before_the_catalogue_and_only_where_a_model_offers_it() -> None:
-    assert arguments(entry("deepseek"), 24, Wish(quantization="none")).quantization is None
-    assert arguments(entry("qwen"), 80, Wish(quantization="awq")).quantization == "awq"
-    assert arguments(entry("deepseek"), 24, Wish(quantization="awq")).quantization == "fp8"
-    assert arguments(entry("phi3"), 24, Wish(kv_cache_dtype="auto")).kv_cache_dtype == "auto"
+    assert choose_arguments(entry("deepseek"), 24, Wish(quantization="none")).quantization is None
+    assert choose_arguments(entry("qwen"), 80, Wish(quantization="awq")).quantization == "awq"
+    assert choose_arguments(entry("deepseek"), 24, Wish(quantization="awq")).quantization == "fp8"
+    assert choose_arguments(entry("phi3"), 24, Wish(kv_cache_dtype="auto")).kv_cache_dtype == "auto"
 
 
 def test_four_models_fit_on_the_largest_card_as_they_are_and_on_80_gb_with_fewer_bits() -> None:
-    assert memory(ENTRIES, 141, Wish()).fits
-    assert not memory(ENTRIES, 80, Wish()).fits and memory(ENTRIES, 80, SMALL).fits
+    assert reckon(ENTRIES, 141, Wish()).fits
+    assert not reckon(ENTRIES, 80, Wish()).fits and reckon(ENTRIES, 80, SMALL).fits
 
 
 def test_what_would_fit_instead_is_said() -> None:
@@ -139,25 +138,25 @@ def test_what_would_fit_instead_is_said() -> None:
 
 def test_a_model_that_so_many_cards_cannot_share_is_named() -> None:
     with pytest.raises(PlanError, match="qwen: 28 attention heads cannot be shared by 8 cards: give --tensor-parallel"):
-        memory(ENTRIES, 80, Wish(tensor_parallel_size=8))
+        reckon(ENTRIES, 80, Wish(tensor_parallel_size=8))
 
 
 def test_what_latent_attention_keeps_lies_whole_on_every_card() -> None:
-    one, two = (memory([entry("deepseek")], 80, Wish(tensor_parallel_size=cards)).needs[0] for cards in (1, 2))
+    one, two = (reckon([entry("deepseek")], 80, Wish(tensor_parallel_size=cards)).needs[0] for cards in (1, 2))
     assert one.kv_cache_bytes == two.kv_cache_bytes and two.weights_bytes * 2 == one.weights_bytes
-    assert memory([entry("phi3")], 80, Wish(tensor_parallel_size=2)).needs[0].kv_cache_bytes * 2 == 16 * 4_096 * 393_216
+    assert reckon([entry("phi3")], 80, Wish(tensor_parallel_size=2)).needs[0].kv_cache_bytes * 2 == 16 * 4_096 * 393_216
 
 
 def test_files_that_must_be_prepared_first_are_named() -> None:
-    assert memory([entry("qwen")], 80, Wish("awq")).needs[0].other_files == "Qwen/Qwen2.5-Coder-7B-Instruct-AWQ"
-    assert memory([entry("qwen")], 80, Wish("fp8")).needs[0].other_files is None
+    assert reckon([entry("qwen")], 80, Wish("awq")).needs[0].other_files == "Qwen/Qwen2.5-Coder-7B-Instruct-AWQ"
+    assert reckon([entry("qwen")], 80, Wish("fp8")).needs[0].other_files is None
 
 
 @given(SUBSETS, st.floats(1, 2_000), WISHES)
 def test_shares_cover_the_needs_and_never_exceed_the_card_where_they_fit(
     entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish
 ) -> None:
-    found = memory(entries, gpu_gb, wish)
+    found = reckon(entries, gpu_gb, wish)
     shares = [found.share(need) for need in found.needs]
     assert all(share * gpu_gb * GB >= need.total_bytes * (1 - 1e-9) for share, need in zip(shares, found.needs, strict=True))
     if found.fits:
@@ -168,9 +167,9 @@ def test_shares_cover_the_needs_and_never_exceed_the_card_where_they_fit(
 @given(SUBSETS, st.floats(1, 2_000), WISHES)
 def test_what_fits_also_fits_with_more_room_and_fewer_bits(entries: Sequence[ModelEntry], gpu_gb: float, wish: Wish) -> None:
     fixed = Wish(wish.quantization or "none", wish.kv_cache_dtype or "auto", wish.tensor_parallel_size or 1)
-    if memory(entries, gpu_gb, fixed).fits:
-        assert memory(entries, gpu_gb * 1.5, fixed).fits
-        assert memory(entries, gpu_gb, Wish(fixed.quantization, "fp8", fixed.tensor_parallel_size)).fits
+    if reckon(entries, gpu_gb, fixed).fits:
+        assert reckon(entries, gpu_gb * 1.5, fixed).fits
+        assert reckon(entries, gpu_gb, Wish(fixed.quantization, "fp8", fixed.tensor_parallel_size)).fits
 
 
 @settings(max_examples=40)
@@ -186,7 +185,7 @@ def test_every_remedy_is_one(entries: Sequence[ModelEntry], gpu_gb: float) -> No
             int(cards[1]) if cards else None,
         )
         chosen = [by_name[name] for name in models[1].split(",")] if models else entries
-        assert memory(chosen, float(card[1]) if card else gpu_gb, wish).fits, text
+        assert reckon(chosen, float(card[1]) if card else gpu_gb, wish).fits, text
 
 
 @pytest.mark.parametrize(

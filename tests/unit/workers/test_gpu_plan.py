@@ -13,7 +13,7 @@ from deciders.prompt import Prompt
 from tests.unit.workers.snapshots import CATALOGUE, entry
 from workers.__main__ import _build
 from workers.catalogue import CatalogueError, Served, generation_key, serve
-from workers.gpu_memory import Wish, memory
+from workers.gpu_memory import Wish, reckon
 from workers.gpu_plan import read_plan, with_share
 
 pytestmark = pytest.mark.unit
@@ -29,7 +29,7 @@ def weights(tmp_path: Path) -> Path:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     written = tmp_path / "gpu.json"
-    written.write_text(memory([entry("phi3"), entry("qwen")], 80, Wish("fp8", "fp8")).plan().model_dump_json())
+    written.write_text(reckon([entry("phi3"), entry("qwen")], 80, Wish("fp8", "fp8")).plan().model_dump_json())
     return written
 
 
@@ -38,7 +38,7 @@ def real(weights: Path) -> Served:
 
 
 def test_a_plan_is_read_back_as_it_was_written(path: Path) -> None:
-    assert read_plan(path) == memory([entry("phi3"), entry("qwen")], 80, Wish("fp8", "fp8")).plan()
+    assert read_plan(path) == reckon([entry("phi3"), entry("qwen")], 80, Wish("fp8", "fp8")).plan()
 
 
 def test_an_engine_gets_its_share_and_keeps_all_else(path: Path, weights: Path) -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.unit.workers import snapshots
 from tests.unit.workers.snapshots import entry, write
 from workers.catalogue import CatalogueError
-from workers.snapshot import _missing_shards, look_through
+from workers.snapshot import look_through
+from workers.snapshot_check import _missing_shards
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from backbone.telemetry import Repeats
+from backbone.repeats import Repeats
 
 pytestmark = pytest.mark.unit
 
