@@ -24,14 +24,12 @@ from tests.support.watch import watching
 
 pytestmark = pytest.mark.faults
 
-# What deepseek cannot answer it hands on to phi3, and what waits for phi3 a rescuer sends on to fingpt.
-BAD, LAST = "deepseek", "fingpt"
-MODELS = (BAD, MODEL, LAST)
 ONE_ANSWER = {"TRADING_LLM_SCRIPT": json.dumps({"delay_ms": 2_000})}  # longer than who does not pause leaves any lane alone
-NO_ANSWER = {"TRADING_LLM_SCRIPT": json.dumps({"faults": {"cut": ""}})}
-ALONE = 40  # contexts that phi3 answers or nobody does
-TTL_MS = 30_000
-HANDED_ON_PER_S = 40.0
+# A router that believes in members a minute after the last heartbeat: until then it rescues on, and sees nobody.
+UNSEEING = {"TRADING_LLM_SESSION_TIMEOUT_S": "60"}
+ALONE, TTL_MS = 40, 50_000  # contexts that the model answers or nobody does
+# What else waits for it alone: a rescuer gives each up in its last second, and so writes into every lane again and again.
+HURRIED, FIRST_MS, APART_MS = 800, 12_000, 50
 CLAIMS_MAX = 12  # of each of four lanes: the rescuer, the worker, and once more
 
 
@@ -45,10 +43,10 @@ def wiped(broker: Broker) -> Broker:
 
 @pytest.fixture
 async def contest(wiped: Broker, fresh_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A rig of three models; nothing is started."""
-    pipeline = Pipeline(wiped, fresh_redis, tmp_path, models=MODELS)
+    """A rig of one model; nothing is started."""
+    pipeline = Pipeline(wiped, fresh_redis, tmp_path, models=(MODEL,))
     try:
-        async with watching(wiped.bootstrap, MODELS) as watch:
+        async with watching(wiped.bootstrap, (MODEL,)) as watch:
             yield Rig(pipeline, watch, label=tmp_path.name)
     finally:
         pipeline.close()
@@ -57,21 +55,16 @@ async def contest(wiped: Broker, fresh_redis: RedisServer, tmp_path: Path) -> As
 async def a_worker_comes_back_unseen(rig: Rig) -> tuple[Running, Running]:
     """Its heartbeats go where the router does not read, which rescues on. The worker and the router, once all is answered."""
     elsewhere = {"TRADING_LLM_REDIS_URL": rig.pipeline.environment["TRADING_LLM_REDIS_URL"].removesuffix("/0") + "/1"}
-    router, *others = (
-        rig.pipeline.router(0, elsewhere),
-        rig.pipeline.worker(BAD, 0, elsewhere | NO_ANSWER),
-        rig.pipeline.worker(LAST, 0, elsewhere),
-    )
-    for process in (router, *others):
-        await asyncio.to_thread(process.wait_ready)
-    alone = feed.bodies(ALONE, 40, 9, (MODEL,), f"{rig.label}-alone", fallback=False, ttl_ms=TTL_MS)
-    sources = await feed.send(rig.bootstrap, alone)
+    router = rig.pipeline.router(0, elsewhere | UNSEEING)
+    await asyncio.to_thread(router.wait_ready)
+    only = {"fallback": False, "model_preference": MODEL}
+    waiting = feed.bodies(ALONE, 40, 9, label=f"{rig.label}-alone", ttl_ms=TTL_MS, **only)
+    hurried = feed.bodies(HURRIED, 40, 9, label=f"{rig.label}-hurried", **only)
+    waiting += [each | {"ttl_ms": FIRST_MS + n * APART_MS} for n, each in enumerate(hurried)]
+    sources = await feed.send(rig.bootstrap, waiting)
     await rig.watch.until(lambda: router.said().count("lane.rescue ") == 4, "its lanes are taken over")
     worker = rig.pipeline.worker(MODEL, 0, ONE_ANSWER)
-    more = {"model_preference": BAD, "ttl_ms": TTL_MS}
-    async with feed.feeding(rig.bootstrap, HANDED_ON_PER_S, label=f"{rig.label}-more", **more) as handed_on:
-        await rig.watch.until_answered(sources)
-    await rig.watch.until_answered(handed_on.acknowledged)
+    await rig.watch.until_answered(sources, 120)
     return worker, router
 
 
