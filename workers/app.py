@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from prometheus_client import REGISTRY
+
 from backbone import topics
 from backbone.control import Control
 from backbone.errors import Fatal
@@ -24,6 +26,7 @@ from workers.admission import Admission
 from workers.ask import Asker, undecidable
 from workers.catalogue import CatalogueError, Served
 from workers.engine import Engine, EngineDied
+from workers.engine_metrics import EngineMetrics
 
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
@@ -43,6 +46,8 @@ class Worker:
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._service_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._beating: asyncio.Task[None] | None = None
+        self._metrics = EngineMetrics(self._model, engine.vitals)
+        self._exported = False
         self._started_ms, self._answered = now_ms(), 0
         self._state = WorkerState.LOADING
 
@@ -59,6 +64,8 @@ class Worker:
             await self._engine.start()
         except (CatalogueError, EngineDied) as error:
             raise Fatal(f"model {self._model}: {error}") from error
+        REGISTRY.register(self._metrics)
+        self._exported = True
         self._state = WorkerState.JOINING
         await self._control.start()
         await self._reader.start()
@@ -72,6 +79,8 @@ class Worker:
             self._beating.cancel()
             await self._heartbeats.end(self._process)
         await self._heartbeats.close()
+        if self._exported:
+            REGISTRY.unregister(self._metrics)
         await self._engine.stop()
 
     def _fail(self, error: BaseException) -> None:

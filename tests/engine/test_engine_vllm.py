@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,6 +93,32 @@ async def test_the_founding_documents_prompt_is_short_and_its_prefix_is_computed
     assert second.cached_tokens > 0
 
 
+async def test_its_own_numbers_move_and_an_idle_engine_says_that_it_is(engine: Engine, served: Served) -> None:
+    before = engine.vitals()
+    assert (before.alive, before.running, before.waiting, before.kv_use) == (True, 0, 0, 0.0)
+    assert time.monotonic() - before.at_s < 1.0
+    busiest = 0
+    for number in range(2):  # the second finds the first one's prefix
+        rendered = prompt(served, {"price": 45000, "note": "a prompt of its own"})
+        tasks = [asyncio.create_task(engine.ask(Ask(f"vitals-{number}-{n}", rendered, "full"))) for n in range(20)]
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0.005)
+            now = engine.vitals()
+            busiest = max(busiest, now.running)
+            assert now.running <= engine.concurrency
+        answers = await asyncio.gather(*tasks)
+    after = engine.vitals()
+    assert before.sums is not None and after.sums is not None
+    assert busiest == engine.concurrency
+    assert after.steps > before.steps and after.hungry_steps > before.hungry_steps
+    prompts = 2 * 20 * answers[0].prompt_tokens
+    assert after.sums.prompt_tokens - before.sums.prompt_tokens == prompts
+    assert after.sums.prefix_queries - before.sums.prefix_queries == prompts
+    assert 0 < after.sums.prefix_hits - before.sums.prefix_hits < prompts
+    assert after.sums.generation_tokens - before.sums.generation_tokens == 2 * 20 * answers[0].completion_tokens
+    assert (after.running, after.waiting, after.kv_use) == (0, 0, 0.0)
+
+
 async def test_live_and_replayed_requests_are_answered_side_by_side(engine: Engine, served: Served) -> None:
     rendered = prompt(served)
     asks = [Ask(f"mixed-{number}", rendered, "full", priority=number % 2 * REPLAY) for number in range(64)]
@@ -133,6 +160,7 @@ async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, s
     assert any(isinstance(one, EngineDied) for one in ended)
     with pytest.raises(EngineDied):
         await engine.ask(Ask("after", prompt(served), "full"))
+    assert not engine.vitals().alive
 
 
 def _cores() -> list[int]:
