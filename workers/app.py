@@ -38,7 +38,7 @@ class Worker:
         self._settings, self._engine, self._model = settings, engine, served.entry.name
         self._control = Control(settings, self._fail)
         self._heartbeats = Heartbeats(settings)
-        self._admission = Admission(engine.concurrency)
+        self._admission = Admission(engine.concurrency, engine.vitals)
         self._asker = Asker(settings, served, engine, self._control, self._admission, Fleet(settings.models))
         self._reader = Reader(settings, f"worker.{self._model}", model_topic(self._model), self)
         self.failed = self._reader.failed

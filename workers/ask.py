@@ -27,10 +27,11 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.source import Source
 from schemas.tagged import question_from_tag, source_of
+from schemas.topic import is_replay
 from workers.admission import Admission
 from workers.asked import NO_HALTS_KNOWN, Asked, Generated, Judgement
 from workers.catalogue import Served, generation_key
-from workers.engine import Ask, Engine, EngineFailed
+from workers.engine import LIVE, REPLAY, Ask, Engine, EngineFailed, Priority
 
 POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
 
@@ -65,7 +66,7 @@ class Asker:
             asked = await self._asked(record)
         except (DeadLettered, Rejected, ValueError) as refusal:
             return undecidable(record, f"its record on {record.source.topic} cannot be read: {refusal}")
-        async with self.admission.slot():
+        async with self.admission.slot(_priority(record)):
             return await self._decide(replace(asked, asked_at_ms=now_ms()))
 
     async def _asked(self, record: Record) -> Asked:
@@ -85,7 +86,7 @@ class Asker:
             return asked.halted(halt, asked.asked_at_ms)
         features = compute_features(asked.question.event.context, asked.policy.features)
         prompt = render(self.served.serving.template, asked.question, features)
-        ask = Ask(str(asked.record.source), prompt, asked.policy.mode(self.model, asked.tag.route.rule))
+        ask = Ask(str(asked.record.source), prompt, asked.policy.mode(self.model, asked.tag.route.rule), _priority(asked.record))
         raw = await self._generate(asked, ask)
         reach("decide.after_answer")
         return self._judged(asked, ask, raw)
@@ -155,6 +156,10 @@ class Asker:
         if not self.settings.enable_llm_trading:
             return TRADING_DISABLED
         return self.control.halt_for(question.bot_id, question.symbol, self.model)
+
+
+def _priority(record: Record) -> Priority:
+    return REPLAY if is_replay(record.source.topic) else LIVE
 
 
 def undecidable(record: Record, detail: str) -> Result:

@@ -23,11 +23,12 @@ from schemas.record import Record
 from schemas.route import Route
 from schemas.source import Source
 from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.topic import is_replay
 from tests.unit.samples import body, policy, record
 from workers.admission import Admission
 from workers.ask import Asker, undecidable
 from workers.catalogue import load_catalogue, serve
-from workers.engine import EngineDied
+from workers.engine import LIVE, REPLAY, Ask, EngineDied
 from workers.engine_scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
@@ -54,7 +55,7 @@ class Said:
 def asker(script: str = "{}", said: Said | None = None, running: tuple[str, ...] = ("phi3", "deepseek"), **fields: Any) -> Asker:
     engine = ScriptedEngine(SERVED, script)
     settings = Settings(models=running, **fields)
-    return Asker(settings, SERVED, engine, said or Said(), Admission(4), Fleet(running))  # type: ignore[arg-type]
+    return Asker(settings, SERVED, engine, said or Said(), Admission(4, engine.vitals), Fleet(running))  # type: ignore[arg-type]
 
 
 def tagged(chosen: str = "phi3", **fields: Any) -> Record:
@@ -133,6 +134,22 @@ async def test_a_question_whose_time_is_over_is_not_asked() -> None:
     await asyncio.sleep(0.01)
     made = decision(await asker('{"faults": {"die": ""}}').decide(asked))
     assert (made.status, made.route.attempts) == ("EXPIRED", ())
+
+
+@pytest.mark.parametrize(("topic", "priority"), [("contexts.phi3", LIVE), ("replay.contexts.phi3", REPLAY)])
+async def test_what_is_replayed_is_asked_behind_what_is_live(topic: str, priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, asks = asker(), list[Ask]()
+    answer = own.engine.ask
+
+    async def seen(ask: Ask) -> Any:
+        asks.append(ask)
+        return await answer(ask)
+
+    monkeypatch.setattr(own.engine, "ask", seen)
+    asked = tagged()
+    await own.decide(replace(asked, source=Source(topic, 1, 5)))
+    assert [each.priority for each in asks] == [priority]
+    assert is_replay(topic) == (priority == REPLAY)
 
 
 async def test_a_full_halt_is_not_asked_either() -> None:
