@@ -27,6 +27,7 @@ from workers.ask import Asker, undecidable
 from workers.catalogue import CatalogueError, Served
 from workers.engine import Engine, EngineDied
 from workers.engine_metrics import EngineMetrics
+from workers.tending import tend
 
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
@@ -46,8 +47,8 @@ class Worker:
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._service_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._beating: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._metrics = EngineMetrics(self._model, engine.vitals)
-        self._exported = False
         self._started_ms, self._answered = now_ms(), 0
         self._state = WorkerState.LOADING
 
@@ -64,8 +65,9 @@ class Worker:
             await self._engine.start()
         except (CatalogueError, EngineDied) as error:
             raise Fatal(f"model {self._model}: {error}") from error
+        self._tending = asyncio.create_task(tend(self._engine, self._admission, self._settings.hung_s, self._model))
+        self._tending.add_done_callback(self._untended)
         REGISTRY.register(self._metrics)
-        self._exported = True
         self._state = WorkerState.JOINING
         await self._control.start()
         await self._reader.start()
@@ -79,12 +81,17 @@ class Worker:
             self._beating.cancel()
             await self._heartbeats.end(self._process)
         await self._heartbeats.close()
-        if self._exported:
+        if self._tending is not None:
+            self._tending.cancel()
             REGISTRY.unregister(self._metrics)
         await self._engine.stop()
 
     def _fail(self, error: BaseException) -> None:
         self._reader.fail(error)
+
+    def _untended(self, tending: asyncio.Task[None]) -> None:
+        if not tending.cancelled() and (error := tending.exception()) is not None:
+            self._fail(error)
 
     # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
 

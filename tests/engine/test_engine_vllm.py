@@ -16,12 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
+from backbone.errors import Fatal
 from deciders.answer import Answer, AnswerMode, Asked, read_answer
 from deciders.features import compute_features
 from deciders.prompt import Prompt, render
 from tests.unit.samples import policy, question
+from workers.admission import Admission
 from workers.catalogue import Served, load_catalogue, serve
 from workers.engine import REPLAY, Ask, Engine, EngineDied, EngineFailed, build_engine, prepare_environment
+from workers.tending import tend
 
 # vLLM's own imports warn; what our code does is under the strict filter everywhere else.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
@@ -149,6 +152,31 @@ async def test_it_says_what_really_answered(engine: Engine) -> None:
     used = engine.used(as_of_ms=0)
     assert (used.name, used.id, used.cutoff) == ("phi3", "trading-llm/stand-in-phi3", "unknown")
     assert used.engine.startswith("vllm/0.32")
+
+
+async def test_a_core_that_stands_still_is_hung_and_one_that_moves_is_not(engine: Engine, served: Served) -> None:
+    admission = Admission(engine.concurrency, engine.vitals)
+
+    async def ask(number: int) -> None:
+        async with admission.slot():
+            await engine.ask(Ask(f"still-{number}", prompt(served, {"price": number + 1}), "full"))
+
+    for core in _cores():
+        os.kill(core, signal.SIGSTOP)
+    asking = [asyncio.create_task(ask(number)) for number in range(4)]
+    try:
+        with pytest.raises(Fatal, match="phi3: the engine is hung: it has 4 questions and has made no step for"):
+            await asyncio.wait_for(tend(engine, admission, 0.5, "phi3"), 10)
+    finally:
+        for core in _cores():
+            os.kill(core, signal.SIGCONT)
+    await asyncio.gather(*asking)
+    tending = asyncio.create_task(tend(engine, admission, 0.5, "phi3"))
+    ends_s = time.monotonic() + 2.0
+    while time.monotonic() < ends_s:
+        await asyncio.gather(*map(ask, range(4)))
+    assert not tending.done()
+    tending.cancel()
 
 
 async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, served: Served) -> None:
