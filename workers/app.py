@@ -45,7 +45,6 @@ class Worker:
         self.failed = self._reader.failed
         self._under_way: dict[Lane, set[asyncio.Task[None]]] = {}
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
-        self._service_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._beating: asyncio.Task[None] | None = None
         self._tending: asyncio.Task[None] | None = None
         self._metrics = EngineMetrics(self._model, engine.vitals)
@@ -116,16 +115,7 @@ class Worker:
         result = await self._asker.decide(record)
         self._took_ms.append((time.monotonic() - began_s) * 1000)
         self._answered += 1
-        self._note_service(result)
         lane.finish(result)
-
-    def _note_service(self, result: Result) -> None:
-        """How long the engine takes for an answer, divided by how often its slots were oversubscribed."""
-        decision = result.decision
-        if decision is None or decision.model is None or decision.timings_ms.answered is None:
-            return
-        turns = max(1.0, (self._admission.in_flight + 1) / self._engine.concurrency)
-        self._service_ms.append(decision.timings_ms.answered / turns)
 
     def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.get(lane, set()).discard(task)
@@ -151,7 +141,7 @@ class Worker:
         return f"worker-{self._model}-{self._settings.ordinal}"
 
     def _heartbeat(self) -> Heartbeat:
-        took, service = sorted(self._took_ms), sorted(self._service_ms)
+        took = sorted(self._took_ms)
         joined = self._state is WorkerState.JOINING and self._reader.ready
         return Heartbeat(
             process=self._process,
@@ -164,7 +154,7 @@ class Worker:
             queue=max(0, sum(map(len, self._under_way.values())) - self._admission.in_flight),
             in_flight=self._admission.in_flight,
             answered=self._answered,
-            service_ms=_percentile(service, 0.5),
+            service_ms=self._asker.service.median_ms(),
             p50_ms=_percentile(took, 0.5),
             p99_ms=_percentile(took, 0.99),
         )
