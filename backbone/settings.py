@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     rebalance_timeout_s: float = 60.0  # aiokafka's default is the session timeout: too short beside a loaded engine
     transaction_timeout_s: float = 5.0  # an open transaction hides others' records from committed readers
     commit_doubt_s: float = 4.0  # less than the transaction time-out, so that we give a lane up before the broker does
-    hung_s: float = Field(default=30.0, gt=0)  # an engine silent on one question for so long has hung on it
+    hung_s: float = Field(default=30.0, gt=0)  # silent on a question for so long an engine hangs on it; on all, twice
     claim_s: float = 15.0  # fence, offset and log start; an open transaction is waited for up to 10 s
     request_timeout_s: float = 10.0
     broker_wait_s: float = Field(default=60.0, ge=0)  # how long a process that starts waits for its broker

@@ -40,6 +40,8 @@ LATENCY_S = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60),
 )  # fmt: skip
 IN_FLIGHT = Gauge("trading_llm_in_flight", "Questions the engine has now.", ["model"])
+DEPTH = Gauge("trading_llm_depth", "Live questions that the engine may have at once, as measured.", ["model"])
+NOT_ASKED = Counter("trading_llm_not_asked", "Questions that had less time left than an answer takes.", ["model"])
 MODEL_STATE = Gauge("trading_llm_model_state", "1 for the state that this router sees a model in.", ["model", "state"])
 MODEL_CHANGES = Counter("trading_llm_model_state_changes", "Changes of a model's state, by the new one.", ["model", "state"])
 RESCUED = Counter("trading_llm_rescued", "Contexts taken over from a model that died, and what they came to.", ["model", "to"])

@@ -1,43 +1,108 @@
-"""How much the engine is given at once: enough to keep it busy, no more."""
+"""How much the engine is given at once: live first, enough to keep it busy, and replays only into what is left."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
-# Measured: 1.5 to 2 times what the engine computes at once reaches its full throughput; 1 times starves it, more only queues.
-DEPTH = 2.0
+from workers.depth import Depth
+from workers.engine import LIVE, REPLAY, Priority
+from workers.replay_gate import Load, replay_room
+from workers.vitals import Vitals
 
 
 class Admission:
-    """Slots for questions that the engine has; lanes read more only while some are free."""
+    """Slots for questions that the engine has; lanes read more only while some are free.
 
-    def __init__(self, concurrency: int) -> None:
-        self._depth = self._free = max(1, int(concurrency * DEPTH))
-        self._slots = asyncio.Semaphore(self._free)
-        self._given = asyncio.Condition()
+    A replayed question never takes a live one's slot: the engine may have both at once, and computes the live ones first.
+    """
+
+    def __init__(self, concurrency: int, vitals: Callable[[], Vitals], clock: Callable[[], float] = time.monotonic) -> None:
+        self._concurrency, self._vitals, self._clock = concurrency, vitals, clock
+        self._depth = Depth(concurrency)
+        self._held: dict[Priority, int] = {LIVE: 0, REPLAY: 0}
+        self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {LIVE: deque(), REPLAY: deque()}
+        self._live_came_s = -math.inf
+        self._wanted = False  # whether a live question, or a lane that would read one, had to wait since the last look
+        self._freed = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
         """How many questions the engine has."""
-        return self._depth - self._free
+        return sum(self._held.values())
 
-    async def room(self) -> int:
-        """How many questions may be read next, at least 1; waits until the engine has room for one."""
-        async with self._given:
-            await self._given.wait_for(lambda: self._free > 0)
-            return self._free
+    @property
+    def depth(self) -> int:
+        """How many live ones it may have at once."""
+        return self._depth.questions
+
+    @property
+    def turns(self) -> float:
+        """How many questions there are for each of the engine's places; above 1 some of them wait there."""
+        return self.in_flight / self._concurrency
+
+    async def room(self, priority: Priority = LIVE) -> int:
+        """How many such questions may be read next, at least 1; waits until the engine has room for one."""
+        while (free := self._free(priority)) < 1:
+            self._wanted |= priority == LIVE
+            self._freed.clear()
+            await self._freed.wait()
+        return free
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold one of the engine's slots."""
-        await self._slots.acquire()
-        self._free -= 1
+    async def slot(self, priority: Priority = LIVE) -> AsyncIterator[None]:
+        """Hold one of the engine's slots; who came first gets it first, among live and among replayed questions."""
+        await self._enter(priority)
         try:
             yield
         finally:
-            self._free += 1
-            self._slots.release()
-            async with self._given:
-                self._given.notify_all()
+            self._leave(priority)
+
+    def adapt(self) -> None:
+        """Look at the engine again; call it a few times a second: what it says opens the gate for replays, too."""
+        self._depth.adapt(self._vitals(), wanted=self._wanted or bool(self._waiting[LIVE]))
+        self._wanted = False
+        self._pass_on()
+
+    def _free(self, priority: Priority) -> int:
+        if priority == LIVE:
+            return self._depth.questions - self._held[LIVE]
+        now_s = self._clock()
+        live = self._held[LIVE] + len(self._waiting[LIVE])
+        load = Load(live, self._held[REPLAY], now_s - self._live_came_s)
+        return replay_room(load, self._concurrency, self._depth.questions, self._vitals(), now_s)
+
+    async def _enter(self, priority: Priority) -> None:
+        if priority == LIVE:
+            self._live_came_s = self._clock()
+        waiting = self._waiting[priority]
+        if not waiting and self._free(priority) > 0:
+            self._held[priority] += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave(priority)  # it was given its slot in the same turn of the loop
+            with suppress(ValueError):
+                waiting.remove(turn)
+            raise
+
+    def _leave(self, priority: Priority) -> None:
+        self._held[priority] -= 1
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        for priority, waiting in self._waiting.items():  # live first
+            while waiting and self._free(priority) > 0:
+                turn = waiting.popleft()
+                if not turn.done():
+                    self._held[priority] += 1
+                    turn.set_result(None)
+        self._freed.set()

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from prometheus_client import REGISTRY
+
 from backbone import topics
 from backbone.control import Control
 from backbone.errors import Fatal
@@ -24,6 +26,8 @@ from workers.admission import Admission
 from workers.ask import Asker, undecidable
 from workers.catalogue import CatalogueError, Served
 from workers.engine import Engine, EngineDied
+from workers.engine_metrics import EngineMetrics
+from workers.tending import tend
 
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
@@ -35,14 +39,15 @@ class Worker:
         self._settings, self._engine, self._model = settings, engine, served.entry.name
         self._control = Control(settings, self._fail)
         self._heartbeats = Heartbeats(settings)
-        self._admission = Admission(engine.concurrency)
+        self._admission = Admission(engine.concurrency, engine.vitals)
         self._asker = Asker(settings, served, engine, self._control, self._admission, Fleet(settings.models))
         self._reader = Reader(settings, f"worker.{self._model}", model_topic(self._model), self)
         self.failed = self._reader.failed
         self._under_way: dict[Lane, set[asyncio.Task[None]]] = {}
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
-        self._service_ms: deque[float] = deque(maxlen=REMEMBERED)
         self._beating: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self._metrics = EngineMetrics(self._model, engine.vitals)
         self._started_ms, self._answered = now_ms(), 0
         self._state = WorkerState.LOADING
 
@@ -59,6 +64,9 @@ class Worker:
             await self._engine.start()
         except (CatalogueError, EngineDied) as error:
             raise Fatal(f"model {self._model}: {error}") from error
+        self._tending = asyncio.create_task(tend(self._engine, self._admission, self._settings.hung_s, self._model))
+        self._tending.add_done_callback(self._untended)
+        REGISTRY.register(self._metrics)
         self._state = WorkerState.JOINING
         await self._control.start()
         await self._reader.start()
@@ -72,10 +80,17 @@ class Worker:
             self._beating.cancel()
             await self._heartbeats.end(self._process)
         await self._heartbeats.close()
+        if self._tending is not None:
+            self._tending.cancel()
+            REGISTRY.unregister(self._metrics)
         await self._engine.stop()
 
     def _fail(self, error: BaseException) -> None:
         self._reader.fail(error)
+
+    def _untended(self, tending: asyncio.Task[None]) -> None:
+        if not tending.cancelled() and (error := tending.exception()) is not None:
+            self._fail(error)
 
     # -- what its lanes ask of it (backbone/reader.py: Work) -----------------------------------------------------------
 
@@ -100,16 +115,7 @@ class Worker:
         result = await self._asker.decide(record)
         self._took_ms.append((time.monotonic() - began_s) * 1000)
         self._answered += 1
-        self._note_service(result)
         lane.finish(result)
-
-    def _note_service(self, result: Result) -> None:
-        """How long the engine takes for an answer, divided by how often its slots were oversubscribed."""
-        decision = result.decision
-        if decision is None or decision.model is None or decision.timings_ms.answered is None:
-            return
-        turns = max(1.0, (self._admission.in_flight + 1) / self._engine.concurrency)
-        self._service_ms.append(decision.timings_ms.answered / turns)
 
     def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.get(lane, set()).discard(task)
@@ -135,7 +141,7 @@ class Worker:
         return f"worker-{self._model}-{self._settings.ordinal}"
 
     def _heartbeat(self) -> Heartbeat:
-        took, service = sorted(self._took_ms), sorted(self._service_ms)
+        took = sorted(self._took_ms)
         joined = self._state is WorkerState.JOINING and self._reader.ready
         return Heartbeat(
             process=self._process,
@@ -148,7 +154,7 @@ class Worker:
             queue=max(0, sum(map(len, self._under_way.values())) - self._admission.in_flight),
             in_flight=self._admission.in_flight,
             answered=self._answered,
-            service_ms=_percentile(service, 0.5),
+            service_ms=self._asker.service.median_ms(),
             p50_ms=_percentile(took, 0.5),
             p99_ms=_percentile(took, 0.99),
         )

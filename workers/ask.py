@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from backbone import telemetry
@@ -14,7 +15,7 @@ from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
 from deciders import answer as answers
-from deciders.answer import BadAnswer, RawAnswer, read_answer
+from deciders.answer import AnswerMode, BadAnswer, RawAnswer, read_answer
 from deciders.features import compute_features
 from deciders.fleet import Fleet
 from deciders.prompt import render
@@ -27,10 +28,12 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.source import Source
 from schemas.tagged import question_from_tag, source_of
+from schemas.topic import is_replay
 from workers.admission import Admission
 from workers.asked import NO_HALTS_KNOWN, Asked, Generated, Judgement
 from workers.catalogue import Served, generation_key
-from workers.engine import Ask, Engine, EngineFailed
+from workers.engine import LIVE, REPLAY, Ask, Engine, EngineFailed, Priority
+from workers.service_times import ServiceTimes
 
 POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
 
@@ -53,6 +56,7 @@ class Asker:
     control: Control
     admission: Admission
     fleet: Fleet
+    service: ServiceTimes = field(default_factory=ServiceTimes)
 
     @property
     def model(self) -> str:
@@ -65,8 +69,14 @@ class Asker:
             asked = await self._asked(record)
         except (DeadLettered, Rejected, ValueError) as refusal:
             return undecidable(record, f"its record on {record.source.topic} cannot be read: {refusal}")
-        async with self.admission.slot():
-            return await self._decide(replace(asked, asked_at_ms=now_ms()))
+        async with self.admission.slot(_priority(record)):
+            asked = replace(asked, asked_at_ms=now_ms())
+            if (ended := self._ended(asked)) is not None:
+                return ended
+            mode = asked.policy.mode(self.model, asked.tag.route.rule)
+            if (late := self._late(asked, mode)) is None:
+                return await self._put(asked, self._ask(asked, mode))
+        return await self._run_out(late)
 
     async def _asked(self, record: Record) -> Asked:
         question, tag = question_from_tag(record)
@@ -77,15 +87,41 @@ class Asker:
             await asyncio.sleep(0.1)
         return Asked(record, question, tag, policy, self.model, failed_of(record))
 
-    async def _decide(self, asked: Asked) -> Result:
+    def _ended(self, asked: Asked) -> Result | None:
+        """What ends it before it is asked, if anything."""
         if asked.question.is_over(asked.asked_at_ms):
             return asked.expired(asked.asked_at_ms)
         halt = self._halt_for(asked.question)
         if halt is not None and halt.mode is HaltMode.FULL:
             return asked.halted(halt, asked.asked_at_ms)
+        return None
+
+    def _late(self, asked: Asked, mode: AnswerMode) -> Asked | None:
+        """The question as one that is not asked, where its answer would come too late; None where it is to be asked.
+
+        Only while others want the engine: one that has a place to spare loses nothing by trying, and so a model that has become
+        slow is found out, and one that has become quick again.
+        """
+        if self.admission.turns <= 1:
+            return None
+        left_ms, needed_ms = asked.question.valid_until_ms - asked.asked_at_ms, self.service.needed_ms(mode)
+        if left_ms >= needed_ms:
+            return None
+        telemetry.NOT_ASKED.labels(self.model).inc()
+        return asked.unasked(f"{left_ms} ms were left, an answer takes {needed_ms:.0f} ms, and others wait: not asked")
+
+    async def _run_out(self, late: Asked) -> Result:
+        """Nothing is called expired before its time is over: it waits for that, and holds no slot."""
+        over_ms = late.question.valid_until_ms
+        await asyncio.sleep(max(0, over_ms - now_ms()) / 1000)
+        return late.expired(max(now_ms(), over_ms))
+
+    def _ask(self, asked: Asked, mode: AnswerMode) -> Ask:
         features = compute_features(asked.question.event.context, asked.policy.features)
         prompt = render(self.served.serving.template, asked.question, features)
-        ask = Ask(str(asked.record.source), prompt, asked.policy.mode(self.model, asked.tag.route.rule))
+        return Ask(str(asked.record.source), prompt, mode, _priority(asked.record))
+
+    async def _put(self, asked: Asked, ask: Ask) -> Result:
         raw = await self._generate(asked, ask)
         reach("decide.after_answer")
         return self._judged(asked, ask, raw)
@@ -93,11 +129,14 @@ class Asker:
     async def _generate(self, asked: Asked, ask: Ask) -> RawAnswer | NoAnswer | None:
         """The raw answer, or what went wrong instead; None where the question's time ran out first."""
         left_s = (asked.question.valid_until_ms - now_ms()) / 1000
+        began_s = time.monotonic()
         telemetry.IN_FLIGHT.labels(self.model).inc()
         try:
             async with asyncio.timeout(max(0.0, min(left_s, self.settings.hung_s))):
                 with telemetry.ANSWER_S.labels(self.model).time():
-                    return await self.engine.ask(ask)
+                    raw = await self.engine.ask(ask)
+            self.service.note(ask.mode, (time.monotonic() - began_s) * 1000, self.admission.turns)
+            return raw
         except TimeoutError:
             hung = left_s > self.settings.hung_s
             return NoAnswer("hung", f"no answer within {self.settings.hung_s:.0f} s") if hung else None
@@ -155,6 +194,10 @@ class Asker:
         if not self.settings.enable_llm_trading:
             return TRADING_DISABLED
         return self.control.halt_for(question.bot_id, question.symbol, self.model)
+
+
+def _priority(record: Record) -> Priority:
+    return REPLAY if is_replay(record.source.topic) else LIVE
 
 
 def undecidable(record: Record, detail: str) -> Result:

@@ -26,6 +26,7 @@ from schemas.policy import Policy
 from schemas.question import Question
 from schemas.record import Record
 from schemas.route import Attempt, Tag
+from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.tagged import tagged_output
 
 NO_HALTS_KNOWN = Halt(scope="control", why="topic control could not be read, so nobody knows whether trading is halted")
@@ -60,6 +61,12 @@ class Asked:
     def halted(self, halt: Halt, now_ms: int) -> Result:
         """It ends unasked: trading is switched off."""
         return self._decided(halted(self.question, self.tag.route, halt, Moment(now_ms, self.timings(now_ms))))
+
+    def unasked(self, why: str) -> Asked:
+        """The same question, which its model is not asked: its route says why."""
+        route = self.tag.route
+        reason = clip("; ".join(filter(None, (route.reason, f"{self.model}: {why}"))), RATIONALE_CHARACTERS_MAX)
+        return replace(self, asked_at_ms=0, tag=self.tag.with_route(route.model_copy(update={"reason": reason})))
 
     def tried(self, outcome: str, now_ms: int) -> Asked:
         """The same question after one attempt more."""

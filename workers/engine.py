@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from deciders.answer import AnswerMode, RawAnswer
 from deciders.prompt import Prompt
 from schemas.decision import GenerationParts, ModelUsed
 from workers.catalogue import Served
+from workers.vitals import Vitals
 
 EngineKind = Literal["vllm", "scripted"]
 
-LIVE = 0  # priorities: the lower number is computed first
-REPLAY = 1
+Priority = Literal[0, 1]
+LIVE: Final = 0  # the lower number is computed first
+REPLAY: Final = 1
 
 
 class EngineDied(Exception):
@@ -31,7 +33,7 @@ class Ask:
     request_id: str
     prompt: Prompt
     mode: AnswerMode
-    priority: int = LIVE
+    priority: Priority = LIVE
 
 
 class Engine(Protocol):
@@ -49,6 +51,9 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """Ends the engine and what it started; may be called more than once."""
+
+    def vitals(self) -> Vitals:
+        """How it does now. Costs nothing to ask, and never waits."""
 
     def used(self, as_of_ms: int) -> ModelUsed:
         """What a decision says about which model answered."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import blake2b
@@ -22,6 +23,7 @@ from schemas.decision import GenerationParts, ModelUsed
 from schemas.size import GENERATION_BYTES_MAX
 from workers.catalogue import CatalogueError, Served
 from workers.engine import Ask, EngineDied, EngineFailed
+from workers.vitals import Vitals
 
 Fault = Literal["hang", "die", "raise", "cut", "nan", "wrong_symbol", "big", "garbage"]
 ENGINE = "scripted/1"
@@ -56,6 +58,7 @@ class ScriptedEngine:
         self._script = _read(script)
         self._slots = asyncio.Semaphore(served.entry.concurrency)
         self._died = False
+        self._asked = self._steps = self._hungry_steps = 0
 
     @property
     def concurrency(self) -> int:
@@ -75,26 +78,49 @@ class ScriptedEngine:
     async def ask(self, ask: Ask) -> RawAnswer:
         if self._died:
             raise EngineDied(f"{self._served.entry.name}: the engine died by its script")
-        if self._script == PLAIN:
-            return answer_of(ask)
-        async with self._slots:  # a delay without it would be an engine that computes everything at once
-            await asyncio.sleep(self._script.takes_ms(ask.prompt.text) / 1_000)
-            return await self._perhaps_at_fault(ask)
+        self._asked += 1
+        try:
+            if self._script == PLAIN:
+                return self._stepped(ask)
+            async with self._slots:  # a delay without it would be an engine that computes everything at once
+                await asyncio.sleep(self._script.takes_ms(ask.prompt.text) / 1_000)
+                return await self._perhaps_at_fault(ask)
+        finally:
+            self._asked -= 1
 
     async def stop(self) -> None:
         """There is nothing to end."""
+
+    def vitals(self) -> Vitals:
+        """It knows at any time what it does, and has no cache that could be in use."""
+        running = min(self._asked, self.concurrency)
+        return Vitals(
+            at_s=time.monotonic(),
+            alive=not self._died,
+            running=running,
+            waiting=self._asked - running,
+            kv_use=0.0,
+            steps=self._steps,
+            hungry_steps=self._hungry_steps,
+        )
+
+    def _stepped(self, ask: Ask) -> RawAnswer:
+        self._steps += 1
+        self._hungry_steps += self._asked - 1 < self.concurrency
+        return answer_of(ask)
 
     async def _perhaps_at_fault(self, ask: Ask) -> RawAnswer:
         text = ask.prompt.text
         fault = next((name for name, sign in self._script.faults.items() if sign in text), None)
         if fault == "hang":
             await asyncio.Event().wait()
+        answer = self._stepped(ask)
         if fault == "die":
             self._died = True
             raise EngineDied(f"{self._served.entry.name}: the engine died by its script")
         if fault == "raise":
             raise EngineFailed(f"{self._served.entry.name}: the engine failed by its script")
-        return answer_of(ask) if fault is None else _spoiled(answer_of(ask), fault)
+        return answer if fault is None else _spoiled(answer, fault)
 
 
 def answer_of(ask: Ask) -> RawAnswer:

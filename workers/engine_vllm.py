@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import threading
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+from vllm.v1.metrics.loggers import PrometheusStatLogger
 
 from deciders.answer import ANSWER_HEAD, ANSWER_TAIL, LABELS, AnswerMode, RawAnswer
 from deciders.prompt import Prompt
@@ -32,6 +34,7 @@ from schemas.decision import GenerationParts, ModelUsed
 from workers.catalogue import SAMPLING, CatalogueError, Served
 from workers.engine import Ask, EngineDied, EngineFailed
 from workers.engine_fork import cut_off_forks
+from workers.vitals import Pulse, Step, Sums, Vitals
 
 START_S_MAX = 1_800.0  # real weights are read from slow disks; a stand-in takes seconds
 STOP_S_MAX = 20.0
@@ -61,6 +64,8 @@ class VllmEngine:
         self._thread: threading.Thread | None = None
         self._llm: AsyncLLM | None = None
         self._died = False
+        self._asked = 0  # questions that have no answer yet
+        self._pulse = Pulse(served.entry.concurrency, time.monotonic)
 
     @property
     def concurrency(self) -> int:
@@ -89,6 +94,7 @@ class VllmEngine:
         """The raw answer; its confidence comes from the label probabilities at the action's place."""
         if self._llm is None or self._died:
             raise EngineDied(f"{self._served.entry.name}: the engine is not running; start the process again")
+        self._asked += 1
         try:
             return await self._on_its_loop(self._generate(self._llm, ask))
         except EngineDeadError:
@@ -96,6 +102,13 @@ class VllmEngine:
             raise EngineDied(f"{self._served.entry.name}: the engine died; the process must be started again") from None
         except (VLLMClientError, EngineGenerateError, ValueError) as error:
             raise EngineFailed(f"{self._served.entry.name}: {type(error).__name__}: {error}") from None
+        finally:
+            self._asked -= 1
+
+    def vitals(self) -> Vitals:
+        """As of its last step; vLLM itself watches whether its core lives, also while nothing is asked."""
+        alive = self._llm is not None and not self._died and not self._llm.errored
+        return self._pulse.vitals(self._asked, alive=alive)
 
     async def stop(self) -> None:
         """Shuts vLLM down on its own loop, then ends the loop and its thread."""
@@ -122,7 +135,8 @@ class VllmEngine:
             # After the config, which sets it to spawn: a forked core imports nothing again, 9 CPU-seconds saved.
             os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
         with cut_off_forks():
-            return AsyncLLM.from_vllm_config(config, disable_log_stats=True)
+            # A logger turns vLLM's statistics on by itself; what `disable_log_stats` still does is to keep its own lines away.
+            return AsyncLLM.from_vllm_config(config, stat_loggers=[_told_to(self._pulse)], disable_log_stats=True)
 
     async def _warm_up(self) -> None:
         prompt = Prompt(self._served.serving.template.system, "warm-up")
@@ -151,6 +165,44 @@ class VllmEngine:
         messages = _messages(prompt)
         ids = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
         return list(ids)
+
+
+def _told_to(pulse: Pulse) -> type[Any]:
+    """A logger of vLLM's that adds each step up in this pulse.
+
+    It passes for vLLM's own Prometheus logger, and does nothing of what that does: else vLLM makes its own one beside it, whose
+    fifty metrics, a dozen observations a token, nobody reads here.
+    """
+
+    class Logger(PrometheusStatLogger):
+        def __init__(self, vllm_config: Any, engine_indexes: Any = None) -> None:
+            """It has no metrics of its own."""
+
+        def record(self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0) -> None:
+            """After each step of the core, on the engine's thread."""
+            if scheduler_stats is not None:
+                pulse.step(_step(scheduler_stats, iteration_stats))
+
+        def log_engine_initialized(self) -> None:
+            """Nobody is told."""
+
+        def record_sleep_state(self, sleep: int = 0, level: int = 0) -> None:
+            """It never sleeps."""
+
+    return Logger
+
+
+def _step(core: Any, outputs: Any) -> Step:
+    """A step in vLLM's own numbers; `outputs` is None where it gave no token to anybody."""
+    added = Sums(
+        prefix_queries=core.prefix_cache_stats.queries,
+        prefix_hits=core.prefix_cache_stats.hits,
+        preemptions=outputs.num_preempted_reqs if outputs else 0,
+        prompt_tokens=outputs.num_prompt_tokens if outputs else 0,
+        generation_tokens=outputs.num_generation_tokens if outputs else 0,
+    )
+    waiting = core.num_waiting_reqs + core.num_skipped_waiting_reqs
+    return Step(core.num_running_reqs, waiting, core.kv_cache_usage, added)
 
 
 async def _shut_down(llm: AsyncLLM) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
+from backbone.errors import Fatal
 from deciders.answer import Answer, AnswerMode, Asked, read_answer
 from deciders.features import compute_features
 from deciders.prompt import Prompt, render
 from tests.unit.samples import policy, question
+from workers.admission import Admission
 from workers.catalogue import Served, load_catalogue, serve
 from workers.engine import REPLAY, Ask, Engine, EngineDied, EngineFailed, build_engine, prepare_environment
+from workers.tending import tend
 
 # vLLM's own imports warn; what our code does is under the strict filter everywhere else.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
@@ -92,6 +96,32 @@ async def test_the_founding_documents_prompt_is_short_and_its_prefix_is_computed
     assert second.cached_tokens > 0
 
 
+async def test_its_own_numbers_move_and_an_idle_engine_says_that_it_is(engine: Engine, served: Served) -> None:
+    before = engine.vitals()
+    assert (before.alive, before.running, before.waiting, before.kv_use) == (True, 0, 0, 0.0)
+    assert time.monotonic() - before.at_s < 1.0
+    busiest = 0
+    for number in range(2):  # the second finds the first one's prefix
+        rendered = prompt(served, {"price": 45000, "note": "a prompt of its own"})
+        tasks = [asyncio.create_task(engine.ask(Ask(f"vitals-{number}-{n}", rendered, "full"))) for n in range(20)]
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0.005)
+            now = engine.vitals()
+            busiest = max(busiest, now.running)
+            assert now.running <= engine.concurrency
+        answers = await asyncio.gather(*tasks)
+    after = engine.vitals()
+    assert before.sums is not None and after.sums is not None
+    assert busiest == engine.concurrency
+    assert after.steps > before.steps and after.hungry_steps > before.hungry_steps
+    prompts = 2 * 20 * answers[0].prompt_tokens
+    assert after.sums.prompt_tokens - before.sums.prompt_tokens == prompts
+    assert after.sums.prefix_queries - before.sums.prefix_queries == prompts
+    assert 0 < after.sums.prefix_hits - before.sums.prefix_hits < prompts
+    assert after.sums.generation_tokens - before.sums.generation_tokens == 2 * 20 * answers[0].completion_tokens
+    assert (after.running, after.waiting, after.kv_use) == (0, 0, 0.0)
+
+
 async def test_live_and_replayed_requests_are_answered_side_by_side(engine: Engine, served: Served) -> None:
     rendered = prompt(served)
     asks = [Ask(f"mixed-{number}", rendered, "full", priority=number % 2 * REPLAY) for number in range(64)]
@@ -124,6 +154,31 @@ async def test_it_says_what_really_answered(engine: Engine) -> None:
     assert used.engine.startswith("vllm/0.32")
 
 
+async def test_a_core_that_stands_still_is_hung_and_one_that_moves_is_not(engine: Engine, served: Served) -> None:
+    admission = Admission(engine.concurrency, engine.vitals)
+
+    async def ask(number: int) -> None:
+        async with admission.slot():
+            await engine.ask(Ask(f"still-{number}", prompt(served, {"price": number + 1}), "full"))
+
+    for core in _cores():
+        os.kill(core, signal.SIGSTOP)
+    asking = [asyncio.create_task(ask(number)) for number in range(4)]
+    try:
+        with pytest.raises(Fatal, match="phi3: the engine is hung: it has 4 questions and has made no step for"):
+            await asyncio.wait_for(tend(engine, admission, 0.5, "phi3"), 10)
+    finally:
+        for core in _cores():
+            os.kill(core, signal.SIGCONT)
+    await asyncio.gather(*asking)
+    tending = asyncio.create_task(tend(engine, admission, 0.5, "phi3"))
+    ends_s = time.monotonic() + 2.0
+    while time.monotonic() < ends_s:
+        await asyncio.gather(*map(ask, range(4)))
+    assert not tending.done()
+    tending.cancel()
+
+
 async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, served: Served) -> None:
     waiting = [asyncio.create_task(engine.ask(Ask(f"last-{n}", prompt(served), "full"))) for n in range(40)]
     await asyncio.sleep(0.02)
@@ -133,6 +188,7 @@ async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, s
     assert any(isinstance(one, EngineDied) for one in ended)
     with pytest.raises(EngineDied):
         await engine.ask(Ask("after", prompt(served), "full"))
+    assert not engine.vitals().alive
 
 
 def _cores() -> list[int]:

@@ -158,6 +158,35 @@ async def test_a_living_process_is_no_dead_owner_however_often_it_gives_a_lane_b
     await reader.close_lanes(0.1)
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_who_is_told_to_stop_finishes_what_it_holds_in_its_grace_time_and_hands_the_rest_back(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(records=50)
+    reader, work = reader_on(stage, monkeypatch, drain_s=0.5, lane_records_max=20)
+    work.hangs = hangs
+    reader.joined([PARTITION])
+    await until(lambda: bool(work.lanes) and work.pending(work.lanes[0]), "its records are taken up")
+    lane = work.lanes[0]
+    held = lane.state.unfinished
+    assert held == 20
+    began_s = asyncio.get_running_loop().time()
+    await reader.close_lanes(reader._settings.drain_s)
+    took_s = asyncio.get_running_loop().time() - began_s
+    assert 0.5 <= took_s < 2.0 if hangs else took_s < 0.5, "it waits for what moves, and no longer than its grace time"
+    assert not work.pending(lane)
+    if hangs:
+        assert stage.outcomes == []
+    else:
+        assert len(stage.outcomes) >= held
+        assert stage.broker.committed is not None and stage.broker.committed[0] == len(stage.outcomes), "nothing is half done"
+    other, successor = reader_on(stage, monkeypatch)
+    other.joined([PARTITION])
+    await until(lambda: sorted(stage.outcomes) == [*range(50)], "the next one decides the rest, each once")
+    assert successor.given_up == [], "who leaves in peace makes nobody suspect"
+    await other.close_lanes(0.1)
+
+
 async def test_what_the_logs_clock_refuses_is_not_written_but_turned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last guard of a decision's time: it may have been in time when it was sent."""
     stage = Stage(records=1)

@@ -23,11 +23,12 @@ from schemas.record import Record
 from schemas.route import Route
 from schemas.source import Source
 from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.topic import is_replay
 from tests.unit.samples import body, policy, record
 from workers.admission import Admission
 from workers.ask import Asker, undecidable
 from workers.catalogue import load_catalogue, serve
-from workers.engine import EngineDied
+from workers.engine import LIVE, REPLAY, Ask, EngineDied
 from workers.engine_scripted import ScriptedEngine
 
 pytestmark = pytest.mark.unit
@@ -54,7 +55,7 @@ class Said:
 def asker(script: str = "{}", said: Said | None = None, running: tuple[str, ...] = ("phi3", "deepseek"), **fields: Any) -> Asker:
     engine = ScriptedEngine(SERVED, script)
     settings = Settings(models=running, **fields)
-    return Asker(settings, SERVED, engine, said or Said(), Admission(4), Fleet(running))  # type: ignore[arg-type]
+    return Asker(settings, SERVED, engine, said or Said(), Admission(4, engine.vitals), Fleet(running))  # type: ignore[arg-type]
 
 
 def tagged(chosen: str = "phi3", **fields: Any) -> Record:
@@ -133,6 +134,59 @@ async def test_a_question_whose_time_is_over_is_not_asked() -> None:
     await asyncio.sleep(0.01)
     made = decision(await asker('{"faults": {"die": ""}}').decide(asked))
     assert (made.status, made.route.attempts) == ("EXPIRED", ())
+
+
+async def in_a_crowd(own: Asker, asked: Record) -> Decision:
+    """What comes of it while four others, as many as the engine computes at once, are being asked."""
+    others = [asyncio.create_task(own.decide(tagged(symbol=f"OTHER{n}"))) for n in range(4)]
+    await asyncio.sleep(0.01)
+    made = decision(await own.decide(asked))
+    await asyncio.gather(*others)
+    return made
+
+
+async def test_a_question_without_the_time_for_an_answer_is_not_asked_while_others_want_the_engine() -> None:
+    own = asker('{"delay_ms": 300}')
+    for _ in range(8):
+        own.service.note("full", 200.0, 1.0)
+    asked = tagged(ttl_ms=150)
+    made = await in_a_crowd(own, asked)
+    assert (made.status, made.route.attempts, made.timings_ms.answered) == ("EXPIRED", (), None)
+    assert made.decided_at >= (made.valid_until or ""), "nothing is called expired before its time is over"
+    assert "phi3:" in made.route.reason and "an answer takes 200 ms, and others wait: not asked" in made.route.reason
+
+
+async def test_it_is_asked_where_the_engine_has_a_place_to_spare_or_its_time_suffices() -> None:
+    own = asker('{"delay_ms": 20}')
+    for _ in range(8):
+        own.service.note("full", 200.0, 1.0)
+    alone = decision(await own.decide(tagged(ttl_ms=150)))
+    assert [each.outcome for each in alone.route.attempts] == ["answered"], "so a model that is quick again is found out"
+    assert [each.outcome for each in (await in_a_crowd(own, tagged(ttl_ms=60_000))).route.attempts] == ["answered"]
+
+
+async def test_its_own_answers_say_how_long_one_takes() -> None:
+    own = asker('{"delay_ms": 30}')
+    assert own.service.median_ms() is None
+    await own.decide(tagged())
+    median_ms = own.service.median_ms()
+    assert median_ms is not None and 30 <= median_ms < 300
+
+
+@pytest.mark.parametrize(("topic", "priority"), [("contexts.phi3", LIVE), ("replay.contexts.phi3", REPLAY)])
+async def test_what_is_replayed_is_asked_behind_what_is_live(topic: str, priority: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, asks = asker(), list[Ask]()
+    answer = own.engine.ask
+
+    async def seen(ask: Ask) -> Any:
+        asks.append(ask)
+        return await answer(ask)
+
+    monkeypatch.setattr(own.engine, "ask", seen)
+    asked = tagged()
+    await own.decide(replace(asked, source=Source(topic, 1, 5)))
+    assert [each.priority for each in asks] == [priority]
+    assert is_replay(topic) == (priority == REPLAY)
 
 
 async def test_a_full_halt_is_not_asked_either() -> None:

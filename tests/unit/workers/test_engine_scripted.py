@@ -83,6 +83,33 @@ async def test_a_hung_request_can_be_cancelled_and_holds_nobody_up() -> None:
         await task
 
 
+async def test_it_tells_what_it_does() -> None:
+    slow = engine(delay_ms=20)
+    tasks = [asyncio.create_task(slow.ask(ask(str(n)))) for n in range(10)]
+    await asyncio.sleep(0)
+    at_first = slow.vitals()
+    assert (at_first.running, at_first.waiting, at_first.steps, at_first.kv_use) == (8, 2, 0, 0.0)
+    await asyncio.gather(*tasks)
+    after = slow.vitals()
+    assert (after.running, after.waiting, after.steps, after.alive) == (0, 0, 10, True)
+    assert after.hungry_steps == 8, "after the first two there were still as many as it computes at once"
+    assert after.sums is None, "it counts no tokens"
+
+
+async def test_a_hung_request_is_no_step_and_a_dead_engine_says_so() -> None:
+    struck = engine(faults={"hang": "ETH", "die": "SOL"})
+    task = asyncio.create_task(struck.ask(ask("ETH")))
+    await asyncio.sleep(0.01)
+    assert (struck.vitals().running, struck.vitals().steps) == (1, 0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (struck.vitals().running, struck.vitals().steps, struck.vitals().alive) == (0, 0, True)
+    with pytest.raises(EngineDied):
+        await struck.ask(ask("SOL"))
+    assert not struck.vitals().alive
+
+
 async def test_it_says_that_it_is_scripted_and_its_answers_have_keys_of_their_own() -> None:
     scripted = engine()
     served = serve(load_catalogue(FOLDER)["qwen"], FOLDER, None)
