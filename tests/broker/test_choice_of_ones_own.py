@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.broker
 
 SLOW_MS = 400
 BURST = 240
+HEARD_S = 3.0  # after which a router has heard from each worker how long an answer takes
 POLICY = """
 version = 1
 default = "deepseek"
@@ -47,7 +49,8 @@ async def test_a_crowd_is_shared_with_the_alternative_that_the_rule_declares(
         async with watching(fresh_topics.bootstrap, MODELS) as watch:
             volatile = {"volatility": 1.0}
             known = [*asking("known-q", [volatile] * 8), *asking("known-p", [volatile] * 8, model_preference="phi3")]
-            await decided(watch, known)  # from which the router knows how long each of them takes
+            await decided(watch, known)
+            await asyncio.sleep(HEARD_S)
             burst = await decided(watch, asking("crowd", [volatile] * BURST))
     shares = Counter(asked(each)[0] for each in burst)
     assert min(shares["qwen"], shares["phi3"]) > BURST / 8, shares
