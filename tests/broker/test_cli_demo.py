@@ -74,7 +74,10 @@ def test_the_demo_names_a_model_that_nobody_knows() -> None:
     assert "gpt is not in the catalogue" in done.stderr
 
 
-@pytest.mark.parametrize("at", ["kafka ready", "topics applied", "everything is ready", "time  "])
+INSTANTS = ["everything is ready", "time  ", *(pytest.param(at, marks=pytest.mark.long) for at in ("kafka ready", "topics applied"))]
+
+
+@pytest.mark.parametrize("at", INSTANTS)
 def test_ctrl_c_at_any_instant_leaves_no_process_behind(at: str) -> None:
     environ = environment(MODELS="phi3")
     running = subprocess.Popen(
