@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import count
 from typing import Any, Final
 
 from schemas.canonical import canonical_json
@@ -25,7 +26,7 @@ def quoted(context: MarketContext, characters_max: int) -> tuple[str, tuple[str,
 
     What goes first: the oldest candles, then the oldest news, then the other keys, the longest first.
     """
-    data = cleaned(context.model_dump(mode="json", exclude_unset=True))
+    data = cleaned(context.model_dump(mode="json", exclude_unset=True), MarketContext.model_fields)
     text, trimmed = _line(data), list[str]()
     for cut in _cuts(data):
         if len(text) <= characters_max:
@@ -36,13 +37,33 @@ def quoted(context: MarketContext, characters_max: int) -> tuple[str, tuple[str,
     return text, _told(trimmed)
 
 
-def cleaned(value: Any) -> Any:
-    """The value with every text in it, keys too, brought to its plain form (NFKC) and without unseen characters."""
+def cleaned(value: Any, reserved: Collection[str] = ()) -> Any:
+    """The value with every text in it, keys too, brought to its plain form (NFKC) and without unseen characters.
+
+    No key passes for another: one that was not plain, and now reads like a reserved or a plain one, has a number put
+    behind it.
+    """
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
-        return {clean_text(key): cleaned(item) for key, item in value.items()}
+        return _plainly_keyed(value, reserved)
     return [cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plainly_keyed(data: dict[str, Any], reserved: Collection[str]) -> dict[str, Any]:
+    plain = {key: clean_text(key) for key in data}
+    taken = {*reserved, *(key for key in data if plain[key] == key)}
+    found = {}
+    for key, item in data.items():
+        name = key if plain[key] == key else _untaken(plain[key], taken)
+        taken.add(name)
+        found[name] = cleaned(item)
+    return found
+
+
+def _untaken(key: str, taken: Collection[str]) -> str:
+    # At most as many turns as there are keys: each number is taken by one of them.
+    return key if key not in taken else next(name for n in count(2) if (name := f"{key} ({n})") not in taken)
 
 
 def clean_text(text: str) -> str:
