@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from itertools import count
@@ -13,6 +14,12 @@ from schemas.size import clip
 
 # Controls, invisible and direction marks, surrogates, private and unassigned characters: a person would not see them.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters, marks and signs that Unicode shows as nothing (Default_Ignorable_Code_Point, fillers, blanks): whole sentences
+# can be written in variation selectors behind one letter. Taken away before the plain form too, lest they keep it from forming.
+_BLANK: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
 # Written as JSON escapes, so that no quoted text can form a tokenizer's own mark ("<|im_end|>") or the fence's line.
 _ESCAPES: Final = (("<", "\\u003c"), (">", "\\u003e"), ("-----", "\\u002d----"))
 _KNOWN_LAST: Final = ("indicators", "account", "position")  # of the known keys, these may go too, in this order
@@ -71,8 +78,12 @@ def clean_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     spaced = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    plain = unicodedata.normalize("NFKC", spaced)
-    return "".join(one for one in plain if unicodedata.category(one) not in _UNSEEN)
+    plain = unicodedata.normalize("NFKC", _seen(spaced))
+    return _seen(plain)
+
+
+def _seen(text: str) -> str:
+    return "".join(one for one in _BLANK.sub("", text) if unicodedata.category(one) not in _UNSEEN)
 
 
 def _line(data: dict[str, Any]) -> str:

@@ -98,6 +98,16 @@ def test_no_key_passes_for_another_further_down() -> None:
     assert json.loads(text) == {"desk": {"mood (2)": "swapped", "mood": "grim", "": 1, " (2)": 2}}
 
 
+@pytest.mark.parametrize("blank", ["\ufe0f", "\U000e0141", "\u034f", "\u115f", "\u3164", "\uffa0", "\u2800", "\u180b", "\u17b5"])
+def test_a_letter_or_mark_that_shows_nothing_is_removed(blank: str) -> None:
+    assert clean_text(f"e{blank}\u0301{blank}") == "\u00e9"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_clean_text_is_clean(text: str) -> None:
+    assert clean_text(clean_text(text)) == clean_text(text)
+
+
 def test_what_is_filled_in_is_not_searched_for_placeholders() -> None:
     assert fill("{symbol} {context}", {"symbol": "{context}", "context": "data {symbol}"}) == "{context} data {symbol}"
 
