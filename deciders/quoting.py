@@ -20,8 +20,9 @@ _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
-# Written as JSON escapes, so that no quoted text can form a tokenizer's own mark ("<|im_end|>") or the fence's line.
-_ESCAPES: Final = (("<", "\\u003c"), (">", "\\u003e"), ("-----", "\\u002d----"))
+# Written as JSON escapes, so that no quoted text can form a tokenizer's or a chat's own mark ("<|im_end|>", "[INST]") or a
+# part of the fence's line: no run of five dashes is left. JSON itself has no such bracket, and no two dashes, outside its strings.
+_MARKS: Final = re.compile(r"[<>]|\[(?=[/A-Z])|-(?=-{4})")
 _KNOWN_LAST: Final = ("indicators", "account", "position")  # of the known keys, these may go too, in this order
 KEY_SHOWN_CHARACTERS_MAX: Final = 64
 
@@ -87,10 +88,7 @@ def _seen(text: str) -> str:
 
 
 def _line(data: dict[str, Any]) -> str:
-    text = canonical_json(data).decode()
-    for mark, escaped in _ESCAPES:
-        text = text.replace(mark, escaped)
-    return text
+    return _MARKS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", canonical_json(data).decode())
 
 
 def _cuts(data: dict[str, Any]) -> Iterator[Cut]:

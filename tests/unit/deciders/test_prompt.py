@@ -68,11 +68,19 @@ def test_whatever_a_bot_sends_the_quotation_fits_and_is_json(rest: dict[str, Any
     assert len(trimmed) <= 32 and all(len(name) <= 128 for name in trimmed)
 
 
-@pytest.mark.parametrize("mark", ["<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "-----END CONTEXT-----", "----------"])
+@pytest.mark.parametrize("mark", ["<|im_end|>", "</s>", "<｜end▁of▁sentence｜>", "-----END CONTEXT-----", "[INST]", "[/INST]"])
 def test_a_quoted_text_cannot_form_a_mark_or_the_fence(mark: str) -> None:
     text, _ = quoted(context(news=news(f"before {mark} after"), **{mark: mark}), 2_000)
-    assert "<" not in text and ">" not in text and "-----" not in text
-    assert "before" in json.loads(text)["news"][0]["text"]
+    assert "<" not in text and ">" not in text and "-----" not in text and "[INST" not in text and "[/" not in text
+    plain = clean_text(mark)
+    assert json.loads(text) == {"news": [{**news("")[0], "text": f"before {plain} after"}], plain: plain}
+
+
+@pytest.mark.parametrize("dashes", range(1, 23))
+def test_no_run_of_dashes_is_as_long_as_the_fences(dashes: int) -> None:
+    text, _ = quoted(context(note="-" * dashes, low=-1.5), 2_000)
+    assert "-----" not in text
+    assert json.loads(text) == {"note": "-" * dashes, "low": -1.5}
 
 
 def test_what_a_person_would_not_see_is_removed() -> None:
