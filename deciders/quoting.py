@@ -32,14 +32,16 @@ Cut = Callable[[dict[str, Any], int], str | None]
 def quoted(context: MarketContext, characters_max: int) -> tuple[str, tuple[str, ...]]:
     """The context as one line of JSON of at most `characters_max` characters, and what was left out to make it so.
 
+    A character outside ASCII counts as its bytes in UTF-8: a vocabulary that does not know it spends a token on each.
     What goes first: the oldest candles, then the oldest news, then the other keys, the longest first.
     """
     data = cleaned(context.model_dump(mode="json", exclude_unset=True), MarketContext.model_fields)
     text, trimmed = _line(data), list[str]()
     for cut in _cuts(data):
-        if len(text) <= characters_max:
+        excess = len(text.encode()) - characters_max
+        if excess <= 0:
             break
-        if left_out := cut(data, len(text) - characters_max):
+        if left_out := cut(data, excess):
             trimmed.append(left_out)
             text = _line(data)
     return text, _told(trimmed)

@@ -60,10 +60,16 @@ def test_the_newest_candle_is_kept_longest() -> None:
     assert trimmed == (f"candles: the oldest {100 - len(kept)} of 100",)
 
 
+def test_a_character_that_no_vocabulary_knows_counts_as_its_bytes() -> None:
+    big = context(news=news(*["\U00020bb7" * 100] * 4), price=1)
+    assert len(json.loads(quoted(big, 1_000)[0])["news"]) == 2
+    assert len(json.loads(quoted(big, 2_000)[0])["news"]) == 4
+
+
 @given(st.dictionaries(TEXTS.filter(lambda key: key not in MarketContext.model_fields), JSON, max_size=40))
 def test_whatever_a_bot_sends_the_quotation_fits_and_is_json(rest: dict[str, Any]) -> None:
     text, trimmed = quoted(context(price=1, **{f"k{key}": value for key, value in rest.items()}), 200)
-    assert len(text) <= 200 and "\n" not in text
+    assert len(text.encode()) <= 200 and "\n" not in text
     assert isinstance(json.loads(text), dict)
     assert len(trimmed) <= 32 and all(len(name) <= 128 for name in trimmed)
 
