@@ -14,6 +14,7 @@ from schemas.size import clip
 
 # Controls, invisible and direction marks, surrogates, private and unassigned characters: a person would not see them.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SPACES: Final = re.compile("\r\n|[\n\t\u1680]")  # the last one is the only space that the plain form keeps
 # Letters, marks and signs that Unicode shows as nothing (Default_Ignorable_Code_Point, fillers, blanks): whole sentences
 # can be written in variation selectors behind one letter. Taken away before the plain form too, lest they keep it from forming.
 _BLANK: Final = re.compile(
@@ -80,13 +81,12 @@ def clean_text(text: str) -> str:
     """The text in its plain form (NFKC), line breaks and tabs as spaces, without unseen characters."""
     if text.isascii() and text.isprintable():
         return text
-    spaced = text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
-    plain = unicodedata.normalize("NFKC", _seen(spaced))
-    return _seen(plain)
+    return _seen(unicodedata.normalize("NFKC", _seen(_SPACES.sub(" ", text))))
 
 
 def _seen(text: str) -> str:
-    return "".join(one for one in _BLANK.sub("", text) if unicodedata.category(one) not in _UNSEEN)
+    seen = _BLANK.sub("", text)
+    return seen if seen.isprintable() else "".join(one for one in seen if unicodedata.category(one) not in _UNSEEN)
 
 
 def _line(data: dict[str, Any]) -> str:
