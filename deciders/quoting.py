@@ -22,7 +22,7 @@ _BLANK: Final = re.compile(
     "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 # Written as JSON escapes, so that no quoted text can form a tokenizer's or a chat's own mark ("<|im_end|>", "[INST]") or a
-# part of the fence's line: no run of five dashes is left. JSON itself has no such bracket, and no two dashes, outside its strings.
+# part of the fence's line: no run of five dashes is left. Outside its strings JSON has no such bracket and no two dashes.
 _MARKS: Final = re.compile(r"[<>]|\[(?=[/A-Z])|-(?=-{4})")
 _KNOWN_LAST: Final = ("indicators", "account", "position")  # of the known keys, these may go too, in this order
 KEY_SHOWN_CHARACTERS_MAX: Final = 64

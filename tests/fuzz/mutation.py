@@ -21,7 +21,7 @@ UNSEEN: Final = "\u200b\u202e\u2066\ufeff\u00ad\u034f\u3164\ufe0f\U000e0041\U000
 NAMES: Final = (*ContextEvent.model_fields, *MarketContext.model_fields, "action", "size_percent", "symbol", "t", "o", "v")
 EDGES: Final[tuple[Any, ...]] = (
     None, True, False, 0, -0.0, 1, -1, 20, 0.5, 1e-320, 1e308, -1e308, 10**11, 10**15, 10**400, float("nan"), float("inf"),
-    "", " ", "1m", "9999w", "0m", "spot", "perp", *LABELS, 
+    "", " ", "1m", "9999w", "0m", "spot", "perp", *LABELS,
     "2023-11-14T22:13:20Z", "9999-12-31T23:59:59.999-23:59", "0001-01-01T00:00:00+23:59",
     [], {}, [[]], {"": {}}, "\ud800", "\udfff", "\U0010ffff", "-" * 7, "\ufdfa" * 40, "e\u0301\u0316" * 30,
 )  # fmt: skip
