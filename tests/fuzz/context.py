@@ -1,7 +1,7 @@
 """Fuzzes the context parser and all that a context goes through up to its prompt: `python -m tests.fuzz.context --seconds 600`.
 
-Any bytes are a question, a refusal or a dead letter; a question has its features, its tagged record, and in every template a
-prompt that contains it.
+Any bytes are judged by the router's own code to one output that fits: a dead letter, a decision, or a tagged record from which a
+worker reads a question, and for which every template has a prompt that contains it.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ import json
 import sys
 from functools import cache
 
-from deciders.outcome import rejected
+from deciders.features import Features
+from deciders.fleet import Fleet
+from deciders.routing import Chosen, NoModel, choose_model
+from router.dedupe import Dedupe
+from router.judge import World, judge
 from schemas.catalogue import Template
-from schemas.context import read_context
-from schemas.dead_letter import dead_letter_output
-from schemas.decision import Decision, decision_output
-from schemas.question import Question, resolve
+from schemas.decision import Decision
+from schemas.headers import REASON, header_text
+from schemas.policy import Policy
+from schemas.question import Question
 from schemas.record import Output, Record
-from schemas.refusal import DeadLettered, Rejected
-from schemas.route import Route
 from schemas.size import HEADERS_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, headers_bytes
 from schemas.source import Source
-from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.tagged import question_from_tag
 from tests.containment.containing import check_contained, prompt_of, templates
 from tests.containment.corpus import corpus, default_policy
 from tests.containment.markets import market
 from tests.fuzz.campaign import Target, main
 
 POLICY = default_policy()
+MODELS = ("deepseek", "fingpt", "phi3", "qwen")
 LOGGED_MS = 1_800_000_000_000  # after every sample's candles
 MARKETS, PAIRS = 4, 3
 SHOWN = ("fingpt real", "qwen real", "qwen stand-in")  # the least room, the most, and none for the context
@@ -39,29 +42,31 @@ def shown() -> tuple[Template, ...]:
     return tuple(found[name] for name in SHOWN)
 
 
+def _choose(question: Question, features: Features, policy: Policy, fleet: Fleet) -> Chosen | NoModel:
+    return choose_model(question, features, policy, fleet, MODELS)
+
+
+WORLD = World(POLICY, Fleet(running=MODELS), _choose, lambda question: None)
+
+
 def outcome(raw: bytes) -> str:
     """What these bytes become. AssertionError, or whatever the product raises, is a finding."""
     came = Record(Source("contexts", 3, 17), None, raw, (), LOGGED_MS)
-    try:
-        question = resolve(read_context(came), came, POLICY)
-    except DeadLettered as dead:
-        _check_fits(dead_letter_output(came, came.source, dead.reason, dead.detail))
-        return f"dead letter, {dead.reason}"
-    except Rejected as refusal:
-        decision = rejected(came, refusal, POLICY, LOGGED_MS)
-        assert Decision.from_bytes(decision.to_bytes()) == decision and refusal.field and refusal.rule
-        _check_fits(decision_output(came, came.source, decision))
-        return "rejected"
-    _check_question(question, came)
-    return "question"
-
-
-def _check_question(question: Question, came: Record) -> None:
-    tag = tag_for(question, "qwen", Route(policy=POLICY.digest), LOGGED_MS)
-    output = tagged_output(came, question, "qwen", tag)
+    (output,) = judge(came, Dedupe(10), WORLD, LOGGED_MS).outputs
     _check_fits(output)
-    arrived = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, LOGGED_MS)
-    assert question_from_tag(arrived) == (question, tag)
+    if output.topic == "contexts.dlq":
+        return f"dead letter, {header_text(output.headers, REASON)}"
+    if output.topic == "decisions":
+        decision = Decision.from_bytes(output.value)
+        assert not decision.acts
+        assert decision.status != "REJECTED" or (decision.reason and not decision.reason.startswith(": "))
+        return str(decision.status)
+    _check_asked(output)
+    return f"question, {output.topic}"
+
+
+def _check_asked(output: Output) -> None:
+    question, _ = question_from_tag(Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, LOGGED_MS))
     for template in shown():
         check_contained(template, prompt_of(template, question, POLICY), question)
 

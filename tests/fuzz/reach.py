@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-ROOMS: Final = tuple(f"{ROOT / room}/" for room in ("schemas", "deciders", "workers"))
+ROOMS: Final = tuple(f"{ROOT / room}/" for room in ("schemas", "deciders", "router", "workers"))
 Line = tuple[str, int, int]  # a file, a line, and the line before it in the same call
 
 
