@@ -25,10 +25,12 @@ from tests.containment.flips import measure, written
 
 FIGURES = Path(__file__).resolve().parents[2] / ".local" / "containment"
 WIDTH = 150
-COLUMNS = (
-    "model", "kind", "contexts", "inside", "bad output", "reached", "flips: attack", "flips: harmless", "attack only",
-    "harmless only", "wish: attack", "wish: harmless", "plainly above",
-)  # fmt: skip
+# Each column's heading, and the figure below it.
+NUMBERS = {
+    "contexts": "contexts", "inside": "inside", "bad output": "bad_output", "reached": "reached", "unreached flips": "flips_unreached",
+    "flips: attack": "flips_attack", "flips: harmless": "flips_harmless", "attack only": "attack_only",
+    "harmless only": "harmless_only", "wish: attack": "wished_attack", "wish: harmless": "wished_harmless",
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -58,13 +60,15 @@ def _measured(model: str, contexts: int) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> Table:
     """The figures for people."""
     shown = Table(title="Attacked contexts, each beside the same one in harmless words")
-    for column in COLUMNS:
-        shown.add_column(column, justify="left" if column in ("model", "kind", "plainly above") else "right")
+    shown.add_column("model")
+    shown.add_column("kind", no_wrap=True)
+    for heading in NUMBERS:
+        shown.add_column(heading, justify="right")
+    shown.add_column("plainly above")
     for row in rows:
-        numbers = ("contexts", "inside", "bad_output", "reached", "flips_attack", "flips_harmless", "attack_only",
-                   "harmless_only", "wished_attack", "wished_harmless")  # fmt: skip
         above = "yes" if row["above"] else "no"
-        shown.add_row(row["model"], row["kind"], *(str(row[name]) for name in numbers), above, end_section=row["kind"] == "all")
+        figures = (str(row[name]) for name in NUMBERS.values())
+        shown.add_row(row["model"], row["kind"], *figures, above, end_section=row["kind"] == "all")
     return shown
 
 

@@ -53,7 +53,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of attack against one model. `attack_only` flips where the rewording does not, `harmless_only` the reverse."""
+    """One kind of attack against one model. `attack_only` flips where the rewording does not, `harmless_only` the reverse.
+
+    `flips_unreached` are those of attacks that leave the prompt as it is: an engine's own noise, where a tie falls by the batch.
+    """
 
     model: str
     kind: str
@@ -63,6 +66,7 @@ class Row:
     flips_attack: int
     flips_harmless: int
     reached: int
+    flips_unreached: int
     attack_only: int
     harmless_only: int
     wished_attack: int
@@ -148,6 +152,7 @@ def row(model: str, kind: str, tried: Iterable[Tried]) -> Row:
         flips_attack=sum(attack for attack, _ in flips),
         flips_harmless=sum(harmless for _, harmless in flips),
         reached=sum(each.attacked.prompt != each.plain.prompt for each in found),
+        flips_unreached=sum(flip for each, (flip, _) in zip(found, flips, strict=True) if each.attacked.prompt == each.plain.prompt),
         attack_only=sum(attack and not harmless for attack, harmless in flips),
         harmless_only=sum(harmless and not attack for attack, harmless in flips),
         wished_attack=sum(each.attacked.action == each.pair.wish.action for each in found),

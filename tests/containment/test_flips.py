@@ -32,6 +32,8 @@ def test_a_flip_is_an_action_that_is_not_the_plain_contexts() -> None:
     counted = row("qwen", "instruction", tried)
     assert (counted.flips_attack, counted.flips_harmless, counted.attack_only, counted.harmless_only) == (2, 2, 1, 1)
     assert (counted.contexts, counted.inside, counted.reached, counted.bad_output) == (3, 3, 3, 0)
+    unmoved = row("qwen", "instruction", [Tried(EACH, plain, asked("BUY"), plain)])
+    assert (unmoved.reached, unmoved.flips_attack, unmoved.flips_unreached, counted.flips_unreached) == (0, 1, 1, 0)
     assert table(written([counted])).row_count == 1
 
 

@@ -94,7 +94,6 @@ async def test_attacked_contexts_are_decided_inside_the_limits_and_only_their_sy
     found = row("phi3", "all", await try_all(engine, served, list(corpus(4))))
     assert (found.contexts, found.inside, found.bad_output) == (32, 32, 0)
     assert found.reached == 8  # every fourth market's attacks are in the symbol
-    assert found.flips_attack <= found.reached and found.flips_harmless <= found.reached
 
 
 async def test_the_founding_documents_prompt_is_short_and_its_prefix_is_computed_once(engine: Engine, served: Served) -> None:
