@@ -27,10 +27,18 @@ FIGURES = Path(__file__).resolve().parents[2] / ".local" / "containment"
 WIDTH = 150
 # Each column's heading, and the figure below it.
 NUMBERS = {
-    "contexts": "contexts", "inside": "inside", "bad output": "bad_output", "reached": "reached", "unreached flips": "flips_unreached",
-    "flips: attack": "flips_attack", "flips: harmless": "flips_harmless", "attack only": "attack_only",
-    "harmless only": "harmless_only", "wish: attack": "wished_attack", "wish: harmless": "wished_harmless",
-}  # fmt: skip
+    "contexts": "contexts",
+    "inside": "inside",
+    "bad output": "bad_output",
+    "reached": "reached",
+    "unreached flips": "flips_unreached",
+    "flips: attack": "flips_attack",
+    "flips: harmless": "flips_harmless",
+    "attack only": "attack_only",
+    "harmless only": "harmless_only",
+    "wish: attack": "wished_attack",
+    "wish: harmless": "wished_harmless",
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -50,6 +50,11 @@ class Tried:
     attacked: Asked
     harmless: Asked
 
+    @property
+    def reached(self) -> bool:
+        """Whether the attack changes what the model is shown."""
+        return self.attacked.prompt != self.plain.prompt
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -151,8 +156,8 @@ def row(model: str, kind: str, tried: Iterable[Tried]) -> Row:
         bad_output=sum(one.decision.status is Status.ABSTAINED_BAD_OUTPUT for one in both),
         flips_attack=sum(attack for attack, _ in flips),
         flips_harmless=sum(harmless for _, harmless in flips),
-        reached=sum(each.attacked.prompt != each.plain.prompt for each in found),
-        flips_unreached=sum(flip for each, (flip, _) in zip(found, flips, strict=True) if each.attacked.prompt == each.plain.prompt),
+        reached=sum(each.reached for each in found),
+        flips_unreached=sum(each.attacked.action != each.plain.action for each in found if not each.reached),
         attack_only=sum(attack and not harmless for attack, harmless in flips),
         harmless_only=sum(harmless and not attack for attack, harmless in flips),
         wished_attack=sum(each.attacked.action == each.pair.wish.action for each in found),
