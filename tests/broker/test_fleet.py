@@ -201,8 +201,7 @@ async def test_a_fault_is_one_status_one_event_line_and_one_count(
         router, phi3 = stack.router(), stack.worker("phi3", env=env)
         for process in (router, phi3, stack.worker("deepseek")):
             process.wait_ready()
-        assert asked(await decided(watch, asking(f"well-{name}", 10))) == {"phi3"}
-        await board.until("phi3", "HEALTHY")
+        await board.until("phi3", "HEALTHY")  # as yet nothing is known of how long it takes
         before, counts = len(await agreed(board, router)), counted(router)
         await strike(phi3, watch)
         await board.until("phi3", state)
