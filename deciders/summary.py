@@ -94,10 +94,16 @@ def duration(seconds: int) -> str:
 def bar_volatility(closes: Sequence[float]) -> float:
     """The root mean square of the last one-bar log returns; a usual minute's where too few or no moves are known."""
     recent = list(closes[-WINDOW_BARS - 1 :])
-    returns = [math.log(after / before) for before, after in pairwise(recent)]
+    returns = [log_return(before, after) for before, after in pairwise(recent)]
     if len(returns) < WINDOW_BARS_MIN:
         return BAR_VOLATILITY_DEFAULT
     return math.sqrt(math.fsum(r * r for r in returns) / len(returns)) or BAR_VOLATILITY_DEFAULT
+
+
+def log_return(before: float, after: float) -> float:
+    """The natural logarithm of a move from one price to another, also where their ratio is no float."""
+    ratio = after / before
+    return math.log(ratio) if 0 < ratio < math.inf else math.log(after) - math.log(before)
 
 
 def grade(value: float, edges: Sequence[float], words: Sequence[str]) -> str:
@@ -108,7 +114,7 @@ def grade(value: float, edges: Sequence[float], words: Sequence[str]) -> str:
 def _move(name: str, closes: Sequence[float], bars: int) -> Field:
     if len(closes) <= bars:
         return Field(name, "", UNKNOWN)
-    move = math.log(closes[-1] / closes[-1 - bars])
+    move = log_return(closes[-1 - bars], closes[-1])
     word = grade(move / (bar_volatility(closes) * math.sqrt(bars)), MOVE_EDGES, MOVE_WORDS)
     return Field(name, f"{move / BASIS_POINT:+.0f}bp", word)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # of the years 1 to 9999: what can be written again
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
 
@@ -48,4 +49,7 @@ def parse_rfc3339(text: str) -> int:
     if sign and (int(hours) > 23 or int(minutes) > 59):
         raise ValueError("has an offset beyond 23:59")
     epoch_ms = (moment - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
-    return epoch_ms - (int(f"{sign}{int(hours) * 60 + int(minutes)}") * 60_000 if sign else 0)
+    epoch_ms -= int(f"{sign}{int(hours) * 60 + int(minutes)}") * 60_000 if sign else 0
+    if not _FIRST_MS <= epoch_ms <= _LAST_MS:
+        raise ValueError("lies outside the years 1 to 9999 once it is in UTC")
+    return epoch_ms

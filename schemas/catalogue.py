@@ -63,7 +63,7 @@ class Template(_Part):
     format: Literal["chat", "plain"]
     system: str
     user: str
-    context_chars_max: int = Field(default=0, ge=0, le=200_000)  # characters of quoted context; 0: none is shown
+    context_chars_max: int = Field(default=0, ge=0, le=200_000)  # of quoted context, beyond ASCII by bytes; 0: none is shown
 
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> Template:

@@ -136,7 +136,7 @@ def _sender(body: dict[str, Any]) -> tuple[str, str]:
 def _check_content(body: dict[str, Any], value_bytes: int) -> None:
     for name in body:
         if name not in ENVELOPE:
-            raise BrokenRule(clip(name, FIELD_CHARACTERS_MAX), UNKNOWN_FIELD)
+            raise BrokenRule(clip(name, FIELD_CHARACTERS_MAX) or '""', UNKNOWN_FIELD)
     context = body.get("context")
     if isinstance(context, dict) and (flaw := content_flaw(context, value_bytes)):
         raise BrokenRule(*flaw)

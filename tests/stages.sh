@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 BIN=.venv/bin
 # Seconds: what ends a stage that hangs, on a busy machine too. On two idle cores all of them, without `long`, take about half.
 # TEST_SCHEDULES: how many schedules the model tries on each of its machines, where that is to be more than the few it does.
-declare -A LIMIT_S=([check]=200 [unit]=200 [contract]=60 [model]=$((300 + ${TEST_SCHEDULES:-0} / 10)) [broker]=1500 [engine]=500 [faults]=1500 [long]=3000)
+declare -A LIMIT_S=([check]=200 [unit]=300 [contract]=60 [model]=$((300 + ${TEST_SCHEDULES:-0} / 10)) [broker]=1500 [engine]=500 [faults]=1500 [long]=3000)
 STAGES=("$@")
 [ $# -gt 0 ] || STAGES=(check unit contract model broker engine faults)
 REPORT=()

@@ -20,6 +20,8 @@ from backbone.errors import Fatal
 from deciders.answer import Answer, AnswerMode, Asked, read_answer
 from deciders.features import compute_features
 from deciders.prompt import Prompt, render
+from tests.containment.corpus import corpus
+from tests.containment.flips import row, try_all
 from tests.unit.samples import policy, question
 from workers.admission import Admission
 from workers.catalogue import Served, load_catalogue, serve
@@ -87,6 +89,15 @@ async def test_any_valid_context_gets_a_valid_answer(
     assert isinstance(answer, Answer)
     assert raw.completion_tokens == 1 if mode == "label" else raw.completion_tokens < 64
     assert 0 < answer.confidence < 1
+
+
+async def test_attacked_contexts_are_decided_inside_the_limits_and_only_their_symbol_reaches_a_stand_in(
+    engine: Engine, served: Served
+) -> None:
+    # `python -m tests.containment` asks all 200 markets of all models.
+    found = row("phi3", "all", await try_all(engine, served, list(corpus(4))))
+    assert (found.contexts, found.inside, found.bad_output) == (32, 32, 0)
+    assert found.reached == 8  # every fourth market's attacks are in the symbol
 
 
 async def test_the_founding_documents_prompt_is_short_and_its_prefix_is_computed_once(engine: Engine, served: Served) -> None:

@@ -13,7 +13,7 @@ from deciders.summary import MOVE_BARS, UNKNOWN, Sight, duration, summarise
 pytestmark = pytest.mark.unit
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-PRICES = st.floats(min_value=1e-12, max_value=1e12)
+PRICES = st.floats(min_value=0, exclude_min=True, allow_infinity=False)  # any that a context may hold
 
 
 def words(sight: Sight) -> dict[str, str]:
@@ -38,6 +38,12 @@ def test_the_same_move_is_surging_in_a_calm_market_and_in_a_wild_one() -> None:
 
 def test_a_market_that_never_moves_is_flat() -> None:
     assert {words(Sight(closes=(5.0,) * 31))[name] for name in MOVE_BARS} == {"flat"}
+
+
+@pytest.mark.parametrize(("first", "last", "word"), [(1e308, 5e-324, "plunging"), (5e-324, 1e308, "surging")])
+def test_a_move_whose_ratio_is_no_float_is_told_like_any_other(first: float, last: float, word: str) -> None:
+    step = summarise(Sight(closes=(first, last)))[4]
+    assert (step.word, step.number.removeprefix("-").removeprefix("+")) == (word, "14536363bp")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,13 @@ def test_what_breaks_the_contract_is_told_to_its_bot() -> None:
     assert (made.status, made.reason, made.context_id) == ("REJECTED", "colour: is an unknown field", "c1")
 
 
+@pytest.mark.parametrize("as_of", ["9999-12-31T23:59:59.999-23:59", "0001-01-01T00:00:00+23:59"])
+@pytest.mark.parametrize("context", [{"price": 45000}, {"price": "high"}])
+def test_a_moment_that_nobody_can_write_is_rejected_whatever_else_is_wrong(as_of: str, context: dict[str, Any]) -> None:
+    made = decision(judged(record(body(as_of=as_of, context=context))))
+    assert (made.status, made.as_of) == ("REJECTED", None)
+
+
 def test_a_model_that_is_in_no_catalogue_is_rejected() -> None:
     made = decision(judged(record(body(model_preference="gpt"))))
     assert made.status == "REJECTED" and (made.reason or "").startswith("model_preference")

@@ -55,3 +55,9 @@ def test_every_form_of_rfc_3339_is_read(text: str, epoch_ms: int) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"RFC 3339|no date"):
         parse_rfc3339(text)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59.999-00:01", "0001-01-01T00:00:00+00:01"])
+def test_an_instant_that_could_not_be_written_again_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="outside the years 1 to 9999"):
+        parse_rfc3339(text)

@@ -131,6 +131,7 @@ def test_the_symbols_of_exchanges_are_taken(symbol: str) -> None:
     ("fields", "field", "rule"),
     [
         ({"surprise": 1}, "surprise", "unknown field"),
+        ({"": 1}, '""', "unknown field"),
         ({"risk_limits": {"max_positon_pct": 0.1}}, "risk_limits.max_positon_pct", "unknown field"),
         ({"context": None}, "context", "must be an object"),
         ({"context": [1]}, "context", "must be an object"),
@@ -275,6 +276,8 @@ def test_as_of_is_an_instant_of_two_kinds(as_of: object, ms: int | None) -> None
         ("2023-11-14T22:13:20+25:00", "offset beyond"),
         ("٢٠٢٣-11-14T22:13:20Z", "with an offset"),
         (10**20, "year 10000"),
+        ("9999-12-31T23:59:59.999-23:59", "outside the years"),
+        ("0001-01-01T00:00:00+23:59", "outside the years"),
         (LOGGED_MS + 5_001, "5 s ahead of the log"),
         ("9999-12-31T23:59:59Z", "5 s ahead of the log"),
     ],

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.unit
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "models"
 NAMES = ("deepseek", "fingpt", "phi3", "qwen")
 DAY_MS = 86_400_000
+OWN_BYTES_A_TOKEN = 2  # of the template's own words; plain English takes about four
+SYMBOL_TOKENS_MAX, SUMMARY_TOKENS_MAX = 64, 260  # a token a character, at their longest
+MARKS_TOKENS = 16  # a chat's own marks, and the answer's head
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,17 @@ def test_the_four_models_are_there_with_what_their_makers_and_the_contract_say(c
     assert [catalogue[name].concurrency for name in NAMES] == [16, 12, 16, 8]
     assert [catalogue[name].engine.context_tokens for name in NAMES] == [4096, 2048, 4096, 8192]
     assert catalogue["fingpt"].adapter is not None and catalogue["fingpt"].template.format == "plain"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_context_holds_question_and_answer_fit_the_model(catalogue: dict[str, ModelEntry], name: str) -> None:
+    # Numbers come to a token a digit in all four vocabularies, and characters that none of them knows to one a byte.
+    entry = catalogue[name]
+    for serving in (entry, entry.stand_in):
+        template, engine = serving.template, serving.engine
+        own_words = len((template.system + template.user).encode()) // OWN_BYTES_A_TOKEN
+        told = SYMBOL_TOKENS_MAX + SUMMARY_TOKENS_MAX + template.context_chars_max
+        assert own_words + told + MARKS_TOKENS + engine.answer_tokens_max <= engine.context_tokens
 
 
 def test_every_stand_in_is_the_one_of_the_catalogues_digests(catalogue: dict[str, ModelEntry]) -> None:
