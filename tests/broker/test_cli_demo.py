@@ -74,7 +74,8 @@ def test_the_demo_names_a_model_that_nobody_knows() -> None:
     assert "gpt is not in the catalogue" in done.stderr
 
 
-INSTANTS = ["everything is ready", "time  ", *(pytest.param(at, marks=pytest.mark.long) for at in ("kafka ready", "topics applied"))]
+EARLY = [pytest.param(at, marks=pytest.mark.long) for at in ("kafka ready", "topics applied")]
+INSTANTS = [*EARLY, "everything is ready", "time  "]
 
 
 @pytest.mark.parametrize("at", INSTANTS)
