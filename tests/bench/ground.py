@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
 
 STOP_S_MAX = 20.0
+APPLY_S_MAX = 120.0
 
 
 @dataclass(slots=True)
@@ -53,6 +56,12 @@ class Ground:
         server = start(module, command, {}, Probe("http", port), self.folder)
         self._peers.append(server)
         return server
+
+    def apply_topics_of(self, tree: Path) -> None:
+        """Make the topics, and put the policy in force, as another checkout of this project does."""
+        environment = {**os.environ, **self.pipeline(MODELS).environment}
+        command = (sys.executable, "-m", "trading_llm", "topics", "apply")
+        subprocess.run(command, cwd=tree, env=environment, check=True, timeout=APPLY_S_MAX, stdout=subprocess.DEVNULL)
 
     def router_of(self, tree: Path) -> Running:
         """A router, started, of another checkout of this project."""
@@ -88,13 +97,19 @@ def stop_all(processes: list[Running]) -> None:
 
 
 @contextmanager
-def standing(*, quick: bool = True) -> Iterator[Ground]:
-    """A ground in a folder of its own, that is gone afterwards; not `quick`: its broker is compiled as one that stays up."""
+def standing(*, quick: bool = True, topics_of: Path | None = None) -> Iterator[Ground]:
+    """A ground in a folder of its own, that is gone afterwards; not `quick`: its broker is compiled as one that stays up.
+
+    `topics_of`: another checkout, whose topics and policy it has, so that its processes can run here, too.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         ground = Ground(folder, Broker.start(folder / "kafka", quick=quick), RedisServer.start(folder / "redis"))
         try:
-            ground.broker.apply_topics()
+            if topics_of is None:
+                ground.broker.apply_topics()
+            else:
+                ground.apply_topics_of(topics_of)
             yield ground
         finally:
             ground.close()

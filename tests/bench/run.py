@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
             found[measure] = choosing(size.questions, size.rounds)
             continue
         beside = asked.beside if measure == "routing" else None
-        with standing(quick=measure not in STEADY) as ground, checked_out(beside) as before:
+        with checked_out(beside) as before, standing(quick=measure not in STEADY, topics_of=before) as ground:
             found[measure] = uvloop.run(_measure(measure, ground, size, asked.model, before))
     found["ground"]["load_after"] = os.getloadavg()
     print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")

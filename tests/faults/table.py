@@ -28,6 +28,7 @@ FAULTS = {
     "F8": "a worker cut off from broker and Redis",
     "F9": "a worker joins or leaves every 5 s",
     "F10": "one of three brokers killed",
+    "F13": "Redis gone, slow, wiped",
     "F14": "the engine hangs, dies, lies",
     "F15": "the real engine is killed",
     "F16": "poison",
