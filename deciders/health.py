@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deciders.endings import Ending
+from deciders.fleet import ASKED_FREELY
 from deciders.patience import USUAL, Patience
 from deciders.probes import Probes
 from deciders.tally import Tally, breaks
@@ -128,7 +129,7 @@ class Health:
             return  # it was asked with too little time left: that is not the model's fault
         if self.state is HealthState.PROBING and ending.probe:
             self._tried_out(ending, now_ms)
-        elif self.state in (HealthState.HEALTHY, HealthState.DEGRADED) and now_ms - ending.ms >= self._anew_ms:
+        elif self.state in ASKED_FREELY and now_ms - ending.ms >= self._anew_ms:
             self.tally.add(ending.kind, now_ms)
         self.tick(now_ms)
 
