@@ -11,7 +11,7 @@ import aiokafka
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from backbone import closed_connection, decoding
+from backbone import closed_connection, decoding, telemetry
 from backbone.errors import Fatal
 from backbone.settings import Settings
 from schemas.record import Record
@@ -90,7 +90,7 @@ def _reading(settings: Settings) -> dict[str, Any]:
 
 async def wait_for_broker(settings: Settings) -> None:
     """Return once the broker answers: who starts while it is being started again waits. Raises Fatal after `broker_wait_s`."""
-    deadline_s = time.monotonic() + settings.broker_wait_s
+    deadline_s, told = time.monotonic() + settings.broker_wait_s, False
     while True:
         try:
             await (await bare_client(settings)).close()
@@ -98,6 +98,9 @@ async def wait_for_broker(settings: Settings) -> None:
         except (KafkaError, TimeoutError, OSError) as error:
             if time.monotonic() > deadline_s:
                 raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up?") from error
+            if not told:
+                telemetry.event("broker.awaited", at=settings.kafka_bootstrap, s_max=settings.broker_wait_s)
+            told = True
         await asyncio.sleep(BROKER_LOOK_S)
 
 
