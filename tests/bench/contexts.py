@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from deploy.local.kafka_node import REPOSITORY
@@ -38,7 +39,7 @@ def number_in(value: bytes) -> int | None:
 
 def messages(first: int, count: int) -> Iterator[Message]:
     """So many contexts, numbered from `first`: a third holds a position, and every rule of the policy has its share."""
-    rows = _rows()
+    rows = candle_rows()
     for number in range(first, first + count):
         drawn = random.Random(number)
         body = _body(number, rows, drawn)
@@ -46,7 +47,9 @@ def messages(first: int, count: int) -> Iterator[Message]:
         yield Message(number, key, json.dumps(body).encode())
 
 
-def _rows() -> list[Row]:
+@cache
+def candle_rows() -> list[Row]:
+    """Every candle of the file, the oldest first."""
     with CANDLES.open(newline="", encoding="utf-8") as file:
         return [{name: float(text) for name, text in zip("tohlcv", row, strict=True)} for row in list(csv.reader(file))[1:]]
 

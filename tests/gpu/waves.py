@@ -1,0 +1,89 @@
+"""What is asked: waves of contexts that make prompts of about so many tokens, each in one answer mode."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from deciders.answer import AnswerMode
+from deciders.features import compute_features
+from deciders.prompt import Prompt, render
+from schemas.context import read_event
+from schemas.policy import Policy
+from schemas.question import resolve
+from schemas.record import Record
+from schemas.source import Source
+from schemas.topic import CONTEXTS
+from tests.bench.contexts import Message, candle_rows
+from workers.catalogue import Served
+
+TTL_MS = 3_600_000
+CANDLES_STEP = 2
+BOTS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """So many contexts of so many candles for one model, numbered from `first`."""
+
+    model: str
+    mode: AnswerMode
+    tokens: int  # of a prompt, aimed at
+    candles: int
+    first: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """How a table calls it."""
+        return f"{self.mode}-{self.tokens}"
+
+    def messages(self) -> Iterator[Message]:
+        """The contexts, the same ones every time."""
+        return (_message(self.model, number, self.candles) for number in range(self.first, self.first + self.size))
+
+
+def plan(served: Served, policy: Policy, tokens_of: Callable[[Prompt], int], size: int, lengths: tuple[int, ...]) -> list[Wave]:
+    """Both modes at each length, as many contexts each."""
+    candles = {length: _candles(served, policy, tokens_of, length) for length in lengths}
+    modes: tuple[AnswerMode, ...] = ("full", "label")
+    kinds = [(mode, length) for mode in modes for length in lengths]
+    return [
+        Wave(served.entry.name, mode, length, candles[length], (1 + at) * 1_000_000, size)
+        for at, (mode, length) in enumerate(kinds)
+    ]
+
+
+def prompts(served: Served, policy: Policy, wave: Wave) -> list[Prompt]:
+    """What the worker renders of this wave."""
+    return [_prompt(served, policy, each) for each in wave.messages()]
+
+
+def _candles(served: Served, policy: Policy, tokens_of: Callable[[Prompt], int], length: int) -> int:
+    """How many candles make a prompt at least so long."""
+    for candles in count(CANDLES_STEP, CANDLES_STEP):
+        if tokens_of(_prompt(served, policy, _message(served.entry.name, 1, candles))) >= length:
+            return candles
+        assert candles < length, f"{length} tokens are more than the template lets through"
+    raise AssertionError("unreachable")
+
+
+def _prompt(served: Served, policy: Policy, message: Message) -> Prompt:
+    now_ms = int(time.time() * 1000)
+    record = Record(Source(CONTEXTS, 0, message.number), message.key, message.value, (), now_ms)
+    question = resolve(read_event(message.value, now_ms), record, policy)
+    return render(served.serving.template, question, compute_features(question.event.context, policy.features))
+
+
+def _message(model: str, number: int, candles: int) -> Message:
+    drawn, rows = random.Random(number), candle_rows()
+    start, bot = drawn.randrange(len(rows) - candles), f"bot{number % BOTS}"
+    shown = [{**row, "t": int(row["t"])} for row in rows[start : start + candles]]
+    context = {"price": shown[-1]["c"], "interval": "1m", "candles": shown, "volatility": round(drawn.uniform(0.2, 1.1), 4)}
+    asked = {"model_preference": model, "fallback": False, "ttl_ms": TTL_MS}
+    body = {"context_id": f"n{number}", "bot_id": bot, "symbol": "BTCUSDT", **asked, "context": context}
+    return Message(number, f"{bot}:BTCUSDT".encode(), json.dumps(body).encode())
