@@ -65,13 +65,17 @@ def decisions(records: Collection[Record]) -> list[Decision]:
     return [Decision.from_bytes(each.value) for each in records]
 
 
-async def ends_of(settings: Settings, *topics: str) -> dict[str, int]:
-    """Where these topics, of one partition each, end."""
-    consumer = clients.reader(settings)
+async def states_said(settings: Settings) -> set[str]:
+    """Every state that `models.status` holds of any model."""
+    consumer, place = clients.reader(settings, auto_offset_reset="earliest"), clients.TopicPartition(MODELS_STATUS, 0)
+    consumer.assign([place])
     await consumer.start()
     try:
-        places = [clients.TopicPartition(topic, 0) for topic in topics]
-        return {place.topic: end for place, end in (await consumer.end_offsets(places)).items()}
+        end, states = (await consumer.end_offsets([place]))[place], set[str]()
+        while await consumer.position(place) < end:
+            read = await consumer.getmany(place, timeout_ms=500)
+            states |= {json.loads(each.value or b"{}").get("state", "") for each in read.get(place, ())}
+        return states
     finally:
         await clients.stop(consumer)
 
@@ -85,12 +89,12 @@ async def halt_all(settings: Settings) -> None:
 
 async def test_a_context_is_decided_once_live_and_once_in_each_run(stack: Pipeline, live: Watch, replayed: Watch) -> None:
     """Neither today's clock nor today's halt is a replay's, and nothing of it appears where live ones lie."""
-    for process in (stack.router(), *map(stack.worker, MODELS)):
+    script = {"TRADING_LLM_SCRIPT": '{"faults": {"garbage": "BROKEN"}}'}
+    for process in (stack.router(), *(stack.worker(model, env=script) for model in MODELS)):
         process.wait_ready()
     bootstrap, bodies = live.settings.kafka_bootstrap, feed.bodies(60, 12, 1, MODELS)
     await live.until_answered(await feed.send(bootstrap, bodies))
     await halt_all(live.settings)
-    status = await ends_of(live.settings, MODELS_STATUS)
 
     sources = [*await feed.replay(bootstrap, bodies, "one"), *await feed.replay(bootstrap, bodies, "two")]
     repeated = await feed.replay(bootstrap, bodies[:5], "one")
@@ -109,10 +113,16 @@ async def test_a_context_is_decided_once_live_and_once_in_each_run(stack: Pipeli
     ids = [each.decision_id for each in decisions((*live.of(LIVE.decisions), *made))]
     assert len(set(ids)) == len(ids) == 180, "the same contexts, live and in two runs"
     assert (len(live.of(LIVE.decisions)), live.of(LIVE.dead_letters)) == (60, ())
-    assert await ends_of(live.settings, MODELS_STATUS) == status
+
+    failing = [each | {"symbol": "BROKEN"} for each in feed.bodies(40, 1, 2, MODELS, "broken")]
+    await replayed.until_answered(await feed.replay(bootstrap, failing, "three"))
+    assert [each.status for each in decisions(replayed.of(REPLAYS.decisions))].count("ABSTAINED_BAD_OUTPUT") == 40
+    assert {len(each.route.attempts) for each in decisions(replayed.of(REPLAYS.decisions))} == {1, 2}, "handed on, too"
+    await live.until_answered(await feed.send(bootstrap, feed.bodies(20, 10, 3, MODELS, "after")))
     for watch in (live, replayed):
         verdict = await watch.settled(30)
         assert verdict.holds, str(verdict)
+    assert await states_said(live.settings) <= {"HEALTHY", "DOWN"}, "five failures of a model's live questions open it"
 
 
 async def test_live_contexts_are_answered_before_a_backlog_of_replays(stack: Pipeline, live: Watch, replayed: Watch) -> None:
@@ -186,15 +196,15 @@ async def test_a_replay_that_ends_its_worker_each_time_ends_and_takes_no_live_co
 
 
 def delete_offsets(bootstrap: str, group: str) -> None:
-    AdminClient({"bootstrap.servers": bootstrap}).delete_consumer_groups([group])[group].result(10)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.delete_consumer_groups([group])[group].result(10)
 
 
 def set_to_start(bootstrap: str, group: str, topic: str) -> bool:
     """Whether the broker took these offsets: it does while the group has no member."""
     offsets = [TopicPartition(topic, partition, 0) for partition in range(MODEL_PARTITIONS)]
-    done = AdminClient({"bootstrap.servers": bootstrap}).alter_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, offsets)]
-    )
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    done = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)])
     return not any(each.error for each in done[group].result(10).topic_partitions)
 
 
