@@ -27,6 +27,9 @@ closed_connection.install()
 # A record of a full value, full headers and a key of 4 KiB, with room for the batch around it.
 REQUEST_BYTES_MAX = VALUE_BYTES_MAX + HEADERS_BYTES_MAX + (64 << 10)
 BROKER_LOOK_S = 0.2  # a stack of processes that look more often slows the start of what they wait for
+# How long the broker holds a fetch that finds nothing; also how long a partition that was sought waits for the one under way.
+# A reader that is in no hurry asks an idle broker twice a second, not twenty times.
+FETCH_WAIT_MS, SECOND_FETCH_WAIT_MS = 50, 500
 STOP_S_MAX = 3.0  # stopping a client can wait for ever when its broker is gone
 
 
@@ -55,13 +58,13 @@ def plain_producer(settings: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(**connection(settings), enable_idempotence=True, acks="all", max_request_size=REQUEST_BYTES_MAX)
 
 
-def member(settings: Settings, group: str, instance: str) -> AIOKafkaConsumer:
+def member(settings: Settings, group: str, instance: str, fetch_wait_ms: int) -> AIOKafkaConsumer:
     """A static member of a group, not subscribed; it commits nothing itself and starts nowhere by itself."""
     from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
     return AIOKafkaConsumer(
         **connection(settings),
-        **_reading(settings),
+        **(_reading(settings) | {"fetch_max_wait_ms": fetch_wait_ms}),
         group_id=group,
         group_instance_id=instance,
         partition_assignment_strategy=(StickyPartitionAssignor,),
@@ -83,7 +86,7 @@ def _reading(settings: Settings) -> dict[str, Any]:
         "isolation_level": "read_committed",
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
-        "fetch_max_wait_ms": 50,  # also how long a partition that was sought waits for the poll under way
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
         "max_partition_fetch_bytes": settings.fetch_bytes_max,
     }
 

@@ -25,6 +25,7 @@ from schemas.record import Record
 FENCED_PAUSE_HEARTBEATS = 2
 PAUSE_S = 0.05
 PAUSE_S_MAX = 1.0
+LET_BY_EVERY_S = 0.05  # how often a reader behind another one looks whether it may hand out
 ENDING_S_MAX = 4 * clients.STOP_S_MAX  # its producer's connections, one after the other
 
 
@@ -51,12 +52,16 @@ class Work(Protocol):
 
 
 class Reader:
-    """One static member of one group on one topic. `failed` is done, with the reason, when the process must end."""
+    """One static member of one group on one topic. `failed` is done, with the reason, when it cannot go on.
 
-    def __init__(self, settings: Settings, group: str, topic: str, work: Work) -> None:
-        self._settings, self._group, self._topic, self._work = settings, group, topic, work
+    `before` is the reader of the same process that goes first, if any: this one hands out what that one lets by.
+    """
+
+    def __init__(self, settings: Settings, group: str, topic: str, work: Work, before: Reader | None = None) -> None:
+        self._settings, self._group, self._topic, self._work, self._before = settings, group, topic, work, before
         instance = f"{group}-{settings.ordinal}"
-        self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance)
+        fetch_wait_ms = clients.FETCH_WAIT_MS if before is None else clients.SECOND_FETCH_WAIT_MS
+        self._consumer: AIOKafkaConsumer = clients.member(settings, group, instance, fetch_wait_ms)
         self._membership = Membership(self._consumer, group, instance)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
         self._open: dict[TopicPartition, Lane] = {}
@@ -186,7 +191,7 @@ class Reader:
             records = await lane.read(await self._work.room())
             if not records:
                 continue
-            if not any(each.state.careful for each in self._open.values()):
+            if not self._careful:
                 await self._hand_out(lane, records)
                 continue
             # One lane at a time, in the whole process: else a record that kills it would bring the others' under suspicion.
@@ -194,7 +199,25 @@ class Reader:
                 await self._hand_out(lane, records)
                 await lane.emptied()
 
+    @property
+    def _careful(self) -> bool:
+        return any(each.state.careful for each in self._open.values())
+
+    def lets_by(self, *, careful: bool) -> bool:
+        """Whether the reader behind this one may hand out; `careful`: its records may have ended their askers.
+
+        A process that dies brings all under suspicion that it had taken up. So what may kill is asked alone here too, whichever
+        reader has it; and who goes first never waits for the other.
+        """
+        return self.ready and not self._careful and not (careful and any(each.state.unfinished for each in self._open.values()))
+
+    async def _let_by(self) -> None:
+        while self._before is not None and not self._before.lets_by(careful=self._careful):
+            heed()
+            await asyncio.sleep(LET_BY_EVERY_S)
+
     async def _hand_out(self, lane: Lane, records: list[Record]) -> None:
+        await self._let_by()
         await lane.count()
         self._counted.add(lane.place)
         if lane.state.suspected:

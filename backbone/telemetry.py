@@ -14,6 +14,7 @@ from backbone.result import Result
 from schemas.canonical import parse_rfc3339
 from schemas.decision import Decision
 from schemas.headers import REASON, header_text
+from schemas.topic import is_replay
 
 log = logging.getLogger("trading_llm")
 
@@ -25,14 +26,14 @@ TRANSACTION_S = Histogram(
 ABORTED = Counter("trading_llm_transactions_aborted", "Transactions given up because an output had become late or halted.")
 LANES_LOST = Counter("trading_llm_lanes_lost", "Lanes thrown away and claimed again.", ["why"])
 LANES = Gauge("trading_llm_lanes", "Lanes that are claimed now.", ["input"])
-DECISIONS = Counter("trading_llm_decisions", "Decisions written.", ["model", "rule", "status", "action"])
-DEAD_LETTERS = Counter("trading_llm_dead_letters", "Records nobody can decide, by reason.", ["reason"])
+DECISIONS = Counter("trading_llm_decisions", "Live decisions written.", ["model", "rule", "status", "action"])
+DEAD_LETTERS = Counter("trading_llm_dead_letters", "Live records nobody can decide, by reason.", ["reason"])
 CONFIDENCE = Histogram(
     "trading_llm_confidence", "Probability of the proposed action.", ["model"],
     buckets=(0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
 )  # fmt: skip
 ANSWER_S = Histogram(
-    "trading_llm_answer_seconds", "From handing a question to the engine to its answer.", ["model"],
+    "trading_llm_answer_seconds", "From handing a live question to the engine to its answer.", ["model"],
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30),
 )  # fmt: skip
 LATENCY_S = Histogram(
@@ -73,15 +74,16 @@ _written: set[str] = set()
 
 
 def committed(source: str, results: Sequence[Result], seconds: float) -> None:
-    """Count what a transaction wrote."""
+    """Count what a transaction wrote. Of replays only how much: what they came to is no answer to anybody's question of today."""
     _written.add(source)
     TRANSACTION_S.labels(source).observe(seconds)
+    live = not is_replay(source)
     for result in results:
         for output in result.outputs:
             RECORDS.labels(source, output.topic).inc()
-            if (reason := header_text(output.headers, REASON)) is not None:
+            if live and (reason := header_text(output.headers, REASON)) is not None:
                 DEAD_LETTERS.labels(reason).inc()
-        if result.decision is not None:
+        if live and result.decision is not None:
             _decided(result.decision)
 
 

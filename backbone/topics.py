@@ -22,6 +22,7 @@ from backbone.transaction_version import check_transactions
 from schemas import topic as names
 from schemas.policy import Policy
 from schemas.policy_flaw import PolicyError
+from schemas.topic import Side
 
 DAY_MS = 86_400_000
 FOR_EVER = -1
@@ -58,20 +59,20 @@ class Planned:
 def plan(models: Sequence[str]) -> tuple[Planned, ...]:
     """Every topic for these models. Partition counts are fixed for ever: more of them would break the order of a key."""
     return (
-        *_lanes(models, replay=False),
-        *_lanes(models, replay=True),
+        *_lanes(models, Side.LIVE),
+        *_lanes(models, Side.REPLAYS),
         Planned(names.MODELS_STATUS, 1, FOR_EVER, compacted=True),
         Planned(names.CONTROL, 1, FOR_EVER, compacted=True),
     )
 
 
-def _lanes(models: Sequence[str], *, replay: bool) -> Iterator[Planned]:
-    prefix = names.REPLAY if replay else ""
-    yield Planned(f"{prefix}{names.CONTEXTS}", CONTEXTS_PARTITIONS, 7 * DAY_MS if replay else FOR_EVER, f"{prefix}router")
+def _lanes(models: Sequence[str], side: Side) -> Iterator[Planned]:
+    live = side is Side.LIVE
+    yield Planned(side.contexts, CONTEXTS_PARTITIONS, FOR_EVER if live else 7 * DAY_MS, side.router_group)
     for model in models:
-        yield Planned(names.model_topic(model, replay=replay), MODEL_PARTITIONS, 7 * DAY_MS, f"{prefix}worker.{model}")
-    yield Planned(names.decisions_topic(replay=replay), CONTEXTS_PARTITIONS, FOR_EVER)
-    yield Planned(names.dead_letters_topic(replay=replay), 4, 7 * DAY_MS if replay else 90 * DAY_MS)
+        yield Planned(side.waiting(model), MODEL_PARTITIONS, 7 * DAY_MS, side.worker_group(model))
+    yield Planned(side.decisions, CONTEXTS_PARTITIONS, FOR_EVER)
+    yield Planned(side.dead_letters, 4, 90 * DAY_MS if live else 7 * DAY_MS)
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ def choose_model(
     fallback = question.event.fallback
     chain = policy.chain(choice.model) if fallback else ()
     alternatives = choice.alternatives if fallback else ()
-    left_ms = None if fleet.now_ms is None else question.valid_until_ms - fleet.now_ms
+    left_ms = None if fleet.now_ms is None else question.left_ms(fleet.now_ms)
     possible = Possible(choice.model, alternatives, chain, fallback, left_ms, policy.balance.factor)
     model, how = pick(possible, fleet)
     reason = choice.reason + how

@@ -5,7 +5,7 @@ from backbone.settings import Settings
 from router.app import Router
 from schemas.context import ContextEvent
 from schemas.decision import Decision
-from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS, model_topic
+from schemas.topic import Side
 
 
 def _build(settings: Settings) -> Router:
@@ -13,12 +13,17 @@ def _build(settings: Settings) -> Router:
 
 
 def _topics(settings: Settings) -> list[Topic]:
-    waiting = [Topic(model_topic(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
+    return [topic for side in Side for topic in _topics_of(side, settings)]
+
+
+def _topics_of(side: Side, settings: Settings) -> list[Topic]:
+    asked = "what bots ask" if side is Side.LIVE else "what is asked again"
+    waiting = [Topic(side.waiting(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
     return [
-        Topic(CONTEXTS, "what bots ask; read by this process", ContextEvent),
+        Topic(side.contexts, f"{asked}; read by this process", ContextEvent),
         *waiting,
-        Topic(DECISIONS, "outcomes that need no model", Decision),
-        Topic(DEAD_LETTERS, "what nobody can decide", bytes),
+        Topic(side.decisions, "outcomes that need no model", Decision),
+        Topic(side.dead_letters, "what nobody can decide", bytes),
     ]
 
 

@@ -68,7 +68,7 @@ def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
         _take_refused(record, refusal, dedupe)
         raise
     route = Route(policy=world.policy.digest)
-    moment = Moment(now_ms, _timings(question, now_ms))
+    moment = Moment(now_ms, _timings(record, now_ms))
     if question.is_over(now_ms):
         return _decided(record, expired(question, route, moment))
     halt = world.halt_for(question)
@@ -105,8 +105,9 @@ def _take_refused(record: Record, refusal: Rejected, dedupe: Dedupe) -> None:
     _take(Name(run_id_of(record), sender.bot_id, sender.symbol, context_id), record, dedupe)
 
 
-def _timings(question: Question, now_ms: int) -> Timings:
-    passed_ms = max(0, now_ms - question.received_at_ms)
+def _timings(record: Record, now_ms: int) -> Timings:
+    """By the record's own log time: a replayed question was received when its original was."""
+    passed_ms = max(0, now_ms - record.timestamp_ms)
     return Timings(routed=passed_ms, total=passed_ms)
 
 

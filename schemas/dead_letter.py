@@ -9,7 +9,7 @@ from schemas.record import Headers, Output, Record
 from schemas.refusal import Reason as Reason
 from schemas.size import CUT_VALUE_BYTES, DETAIL_CHARACTERS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, clip
 from schemas.source import Source
-from schemas.topic import dead_letters_topic, is_replay
+from schemas.topic import Side
 
 
 def dead_letter_output(record: Record, src: Source, reason: Reason, detail: str, context_id: str | None = None) -> Output:
@@ -17,7 +17,7 @@ def dead_letter_output(record: Record, src: Source, reason: Reason, detail: str,
 
     `context_id` is the question's where it is known; a record of `contexts` without a known one is given the default.
     """
-    replay = is_replay(src.topic)
+    side = Side.of(src.topic)
     own_id = context_id or (default_context_id(record) if record.source == src else None)
     named = () if own_id is None else ((names.CONTEXT_ID, own_id.encode()),)
     own = (
@@ -30,8 +30,8 @@ def dead_letter_output(record: Record, src: Source, reason: Reason, detail: str,
     )
     value, cut = _kept(record.value)
     key = record.key if record.key is not None and len(record.key) <= KEY_BYTES_MAX else None
-    headers = own + cut + names.passed_on(record.headers, replay)
-    return Output(dead_letters_topic(replay=replay), key, value, headers, record.tombstone)
+    headers = own + cut + names.passed_on(record.headers, side)
+    return Output(side.dead_letters, key, value, headers, record.tombstone)
 
 
 def _kept(value: bytes) -> tuple[bytes, Headers]:

@@ -25,7 +25,7 @@ from schemas.size import (
     clip_json,
 )
 from schemas.source import Source
-from schemas.topic import decisions_topic, is_replay
+from schemas.topic import Side
 
 
 class Status(StrEnum):
@@ -251,7 +251,7 @@ def failed_of(record: Record) -> tuple[FailedGeneration, ...]:
 
 def decision_output(record: Record, src: Source, decision: Decision) -> Output:
     """The record of `decisions` that answers `src`; `record` is what is being handled, tagged or not."""
-    replay = is_replay(src.topic)
+    side = Side.of(src.topic)
     own = (
         (names.SRC, str(src).encode()),
         (names.CONTEXT_ID, decision.context_id.encode()),
@@ -259,8 +259,8 @@ def decision_output(record: Record, src: Source, decision: Decision) -> Output:
         (names.SCHEMA, names.DECISION_SCHEMA),
     )
     return Output(
-        topic=decisions_topic(replay=replay),
+        topic=side.decisions,
         key=record.key or sender_key(decision.bot_id, decision.symbol),
         value=decision.to_bytes(),
-        headers=own + names.passed_on(record.headers, replay),
+        headers=own + names.passed_on(record.headers, side),
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from schemas.record import Headers
 from schemas.size import HEADER_OVERHEAD_BYTES, PASSED_ON_BYTES_MAX
+from schemas.topic import Side
 
 SRC: Final = "src"
 CONTEXT_ID: Final = "context-id"
@@ -31,7 +32,7 @@ MODEL_STATUS_SCHEMA: Final = b"model-status/1"
 _OURS: Final = (SRC, CONTEXT_ID, ROUTE, FAILED, REASON, DETAIL, TRUNCATED, LENGTH, SHA256, CONTENT_TYPE, SCHEMA)
 RESERVED: Final = frozenset((*_OURS, RUN_ID, ORIGIN, REDRIVE_OF, TRACEPARENT))
 KEPT: Final = frozenset((TRACEPARENT, REDRIVE_OF))
-KEPT_IN_REPLAY: Final = KEPT | {RUN_ID, ORIGIN}
+KEPT_OF: Final = {Side.LIVE: KEPT, Side.REPLAYS: KEPT | {RUN_ID, ORIGIN}}
 
 # The longest of these that means anything is an `origin`: a topic of 249 characters, two numbers and a time.
 KEPT_BYTES_MAX: Final = 512
@@ -51,12 +52,12 @@ def header_text(headers: Headers, name: str) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
 
 
-def passed_on(headers: Headers, topic_is_replay: bool = False) -> Headers:
+def passed_on(headers: Headers, side: Side = Side.LIVE) -> Headers:
     """What goes on to an output: the kept reserved ones (the last of each), then the bot's own up to 16 KiB.
 
     The bot's first header that no longer fits is dropped, and all after it.
     """
-    kept = KEPT_IN_REPLAY if topic_is_replay else KEPT
+    kept = KEPT_OF[side]
     reserved: dict[str, bytes] = {}
     own: list[tuple[str, bytes]] = []
     room = PASSED_ON_BYTES_MAX

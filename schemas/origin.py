@@ -44,8 +44,8 @@ def origin_of(record: Record) -> Origin:
 
 
 def run_id_of(record: Record) -> str | None:
-    """The replay that a record belongs to; None for live ones."""
-    return names.header_text(record.headers, names.RUN_ID) if is_replay(record.source.topic) else None
+    """The replay that a record belongs to: None for live ones, empty where a replayed one does not say."""
+    return (names.header_text(record.headers, names.RUN_ID) or "") if is_replay(record.source.topic) else None
 
 
 def default_context_id(record: Record) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from schemas.canonical import canonical_json, digest, rfc3339
 from schemas.context import ContextEvent
@@ -11,15 +12,19 @@ from schemas.origin import origin_of, run_id_of
 from schemas.record import Record
 from schemas.refusal import Envelope, Rejected
 from schemas.source import Source
-from schemas.topic import is_replay
 
 if TYPE_CHECKING:
     from schemas.policy import Policy
 
+RUN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One context to be decided. `src` is its record in `contexts`; all times are epoch milliseconds."""
+    """One context to be decided. `src` is its record in `contexts`; all times are epoch milliseconds.
+
+    `run_id` is the replay's, and None where it is live.
+    """
 
     event: ContextEvent
     src: Source
@@ -42,9 +47,19 @@ class Question:
         """About what."""
         return self.event.symbol
 
+    @property
+    def is_replayed(self) -> bool:
+        """Whether it is asked again, and acts on nothing: today's clock and today's halts are not its own."""
+        return self.run_id is not None
+
+    def left_ms(self, now_ms: int) -> int | None:
+        """How long an answer to it may still act; None where it is replayed, which has all the time that it needs."""
+        return None if self.is_replayed else self.valid_until_ms - now_ms
+
     def is_over(self, now_ms: int) -> bool:
         """Whether its time has passed: from `valid_until` on nothing that acts may go out."""
-        return now_ms >= self.valid_until_ms
+        left_ms = self.left_ms(now_ms)
+        return left_ms is not None and left_ms <= 0
 
     @property
     def decision_id(self) -> str:
@@ -66,7 +81,8 @@ def sender_key(bot_id: str, symbol: str) -> bytes:
 def resolve(event: ContextEvent, record: Record, policy: Policy) -> Question:
     """The question that `event`, read from this record of `contexts`, asks.
 
-    Raises Rejected for a live context whose `as_of` is older than `max_age_ms` (its own, else the policy's).
+    Raises Rejected for a live context whose `as_of` is older than `max_age_ms` (its own, else the policy's), and for a replayed
+    one without the name of its run.
     """
     origin = origin_of(record)
     received_at_ms = origin.timestamp_ms
@@ -82,7 +98,9 @@ def resolve(event: ContextEvent, record: Record, policy: Policy) -> Question:
         valid_until_ms=_valid_until_ms(event, received_at_ms, policy),
         horizon_s=policy.defaults.horizon_s if event.horizon_s is None else event.horizon_s,
     )
-    if not is_replay(record.source.topic):
+    if question.is_replayed:
+        _check_run(question)
+    else:
         _check_age(question, policy)
     return question
 
@@ -91,6 +109,12 @@ def _valid_until_ms(event: ContextEvent, received_at_ms: int, policy: Policy) ->
     if event.expires_at is not None:
         return event.expires_at
     return received_at_ms + (policy.defaults.ttl_ms if event.ttl_ms is None else event.ttl_ms)
+
+
+def _check_run(question: Question) -> None:
+    if RUN_ID.fullmatch(question.run_id or "") is None:
+        rule = "must be a header of 1 to 128 of A-Z a-z 0-9 . _ : -, which names the replay"
+        raise Rejected("run-id", rule, envelope_of(question.event, question.received_at_ms))
 
 
 def _check_age(question: Question, policy: Policy) -> None:

@@ -12,7 +12,7 @@ from schemas.record import Output, Record
 from schemas.refusal import DeadLettered, Reason
 from schemas.route import Route, Tag
 from schemas.source import Source
-from schemas.topic import is_replay, model_topic
+from schemas.topic import Side
 
 
 def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) -> Tag:
@@ -30,7 +30,7 @@ def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) ->
 
 def tagged_output(record: Record, question: Question, model: str, tag: Tag, failed: tuple[FailedGeneration, ...] = ()) -> Output:
     """The record of `contexts.<model>`; `record` is what is being handled, from the router's topic or a model's."""
-    replay = is_replay(question.src.topic)
+    side = Side.of(question.src.topic)
     own = (
         (names.SRC, str(question.src).encode()),
         (names.CONTEXT_ID, question.context_id.encode()),
@@ -39,13 +39,19 @@ def tagged_output(record: Record, question: Question, model: str, tag: Tag, fail
         (names.SCHEMA, names.CONTEXT_SCHEMA),
     )
     trail = ((names.FAILED, failed_header(failed)),) if failed else ()
-    headers = own + trail + names.passed_on(record.headers, replay)
-    return Output(model_topic(model, replay=replay), question.key, record.value, headers)
+    headers = own + trail + names.passed_on(record.headers, side)
+    return Output(side.waiting(model), question.key, record.value, headers)
 
 
 def source_of(record: Record) -> Source:
-    """The context that a tagged record asks about; ValueError where its `src` header names none."""
-    return Source.parse(names.header_text(record.headers, names.SRC) or "")
+    """The context that a tagged record asks about; ValueError where its `src` header names none of its own side.
+
+    What came of it is written to the side of its `src`: a replay that names a live context must not answer it.
+    """
+    src = Source.parse(names.header_text(record.headers, names.SRC) or "")
+    if Side.of(src.topic) is not Side.of(record.source.topic):
+        raise ValueError(f"src {src} is not of the same side as {record.source.topic}")
+    return src
 
 
 def question_from_tag(record: Record) -> tuple[Question, Tag]:

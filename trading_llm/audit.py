@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from backbone.errors import Transient
-from schemas.topic import CONTEXTS
+from schemas.topic import Side
 from trading_llm import say
 from trading_llm.exits import Away
 from trading_llm.fault import INVARIANTS, Invariant
@@ -19,14 +19,17 @@ from trading_llm.verdict import Verdict
 EXAMPLES_SHOWN = 5
 Wait = Annotated[float, typer.Option(min=0, max=3_600, help="Seconds in which contexts sent before must come to their outcome.")]
 
+Replays = Annotated[bool, typer.Option("--replays", help="Judge what is replayed, on the topics `replay.*`, instead.")]
 
-def audit(wait: Wait = 60.0, json: say.Json = False) -> None:
+
+def audit(wait: Wait = 60.0, replays: Replays = False, json: say.Json = False) -> None:
     """Judge every context sent before now: one outcome each, in order, with true marks, and every byte under the contract.
 
     What is sent from now on is left out. Exit 0: all of it holds. 1: it does not, or there is nothing to judge. 3: Kafka is away.
     """
+    side = Side.REPLAYS if replays else Side.LIVE
     try:
-        found = asyncio.run(hear(settings(), wait))
+        found = asyncio.run(hear(settings(), wait, side))
     except Transient as error:
         raise Away(str(error)) from None
     if json:
@@ -35,7 +38,7 @@ def audit(wait: Wait = 60.0, json: say.Json = False) -> None:
         for line in lines(found):
             print(line)
     say.check(not found.faults, f"does not hold: {', '.join(each.id for each in INVARIANTS if not _holds(found, each))}")
-    say.check(found.holds, f"there is nothing to judge on topic {CONTEXTS}")
+    say.check(found.holds, f"there is nothing to judge on topic {side.contexts}")
 
 
 def document(found: Verdict) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from schemas.decision import Status
 from schemas.refusal import Reason
 from schemas.size import ATTEMPTS_MAX
 from schemas.source import Source
-from schemas.topic import model_topic
-from trading_llm.evidence import UNREADABLE, Context, Hop, Outcome, Trail
+from schemas.topic import Side
+from trading_llm.evidence import UNREADABLE, Context, Hop, Outcome
 from trading_llm.fault import ID_TWICE, MALFORMED, OVERTAKEN, PHANTOM, TWICE, WRONG_REASON, Blame
 
 # A repeat is told within the newest 20,000 ids of its partition, at least. Counted here in contexts, of which several may have
@@ -98,13 +98,14 @@ def _refusal_faults(src: Source, context: Context, outcome: Outcome) -> Iterator
 
 
 def _chain_faults(src: Source, case: Case, whole: Whole) -> Iterator[Blame]:
-    sent = {(hop.at.topic, hop.trail) for hop in case.hops}
+    sent, side = {(hop.at.topic, hop.trail) for hop in case.hops}, Side.of(src.topic)
     for attempts, count in Counter(len(hop.trail) for hop in case.hops).items():
         if count > 1:
             yield TWICE, f"{src} was sent on {count} times after {attempts} attempts"
     for at, trail in [(hop.at, hop.trail) for hop in case.hops] + [(each.at, each.trail or ()) for each in case.outcomes]:
-        for model in _unasked(trail, sent):
-            if whole(model_topic(model), case.context.logged_ms):
+        for number, (model, _, _) in enumerate(trail):
+            asked = side.waiting(model)
+            if (asked, trail[:number]) not in sent and whole(asked, case.context.logged_ms):
                 yield PHANTOM, f"{at} says that {model} was asked about {src}, which was not sent to it"
     for outcome in case.outcomes:
         if outcome.model is not None and (not outcome.trail or outcome.trail[-1][0] != outcome.model):
@@ -112,13 +113,6 @@ def _chain_faults(src: Source, case: Case, whole: Whole) -> Iterator[Blame]:
         furthest = max(case.hops, key=lambda hop: len(hop.trail), default=None)
         if furthest is not None and not _follows(outcome, furthest):
             yield OVERTAKEN, f"{outcome.at} ends {src}, which had been sent on as {furthest.at}"
-
-
-def _unasked(trail: Trail, sent: set[tuple[str, Trail]]) -> Iterator[str]:
-    """The models of the trail that nothing was sent to."""
-    for number, (model, _, _) in enumerate(trail):
-        if (model_topic(model), trail[:number]) not in sent:
-            yield model
 
 
 def _follows(outcome: Outcome, furthest: Hop) -> bool:

@@ -11,7 +11,7 @@ from schemas.headers import REASON, ROUTE, SRC, header, header_text
 from schemas.record import Record
 from schemas.route import Tag
 from schemas.source import Source
-from schemas.topic import CONTEXTS, CONTROL, DEAD_LETTERS, DECISIONS, MODELS_STATUS
+from schemas.topic import CONTROL, MODELS_STATUS, Side
 from trading_llm.case import Case
 from trading_llm.docket import Docket
 from trading_llm.evidence import UNREADABLE, Hop, Outcome, of_decision, of_letter, trail_of
@@ -29,10 +29,13 @@ class Court:
     """Hears every output once, in the order of its partition, and keeps digests; the docket must be complete before.
 
     `starts`: where the logs start. `ends`: where of `contexts` the docket ends; outputs of later ones are passed over.
+    `side`: the half of the pipeline that is judged.
     """
 
-    def __init__(self, docket: Docket, starts: Mapping[Place, int], ends: Mapping[Place, int] | None = None) -> None:
-        self.docket, self._starts, self._ends = docket, starts, ends or {}
+    def __init__(
+        self, docket: Docket, starts: Mapping[Place, int], ends: Mapping[Place, int] | None = None, side: Side = Side.LIVE
+    ) -> None:
+        self.docket, self._starts, self._ends, self.side = docket, starts, ends or {}, side
         self.faults = Faults()
         self.unanswered = {src for src, _ in docket.cases()}
         self.counts: Counter[str] = Counter()
@@ -51,9 +54,9 @@ class Court:
         if record.source.topic in (CONTROL, MODELS_STATUS):
             if flaw := notice_flaw(record):
                 self.faults.blame(MALFORMED, f"{record.source}: {flaw}")
-        elif record.source.topic == DECISIONS:
+        elif record.source.topic == self.side.decisions:
             self._hear_decision(record)
-        elif record.source.topic == DEAD_LETTERS:
+        elif record.source.topic == self.side.dead_letters:
             self._hear_dead_letter(record)
         else:
             self._hear_hop(record)
@@ -86,8 +89,7 @@ class Court:
             return
         src, case = caused
         self._end(src, case, of_letter(record))
-        reason, default_id = header_text(record.headers, REASON), f"{src}@{case.context.logged_ms}"
-        self._blame_all(SWAPPED, record, letter_differs(record, reason, default_id, case.context))
+        self._blame_all(SWAPPED, record, letter_differs(record, header_text(record.headers, REASON), case.context))
 
     def _hear_hop(self, record: Record) -> None:
         self._blame_all(MALFORMED, record, header_flaws(record, HOP))
@@ -116,10 +118,10 @@ class Court:
         place = src.topic, src.partition
         if src in self.docket:
             return src, self.docket[src]
-        if src.topic == CONTEXTS and src.offset >= self._ends.get(place, src.offset + 1):
+        if src.topic == self.side.contexts and src.offset >= self._ends.get(place, src.offset + 1):
             self.counts["later"] += 1
             self.later[place] = max(self.later.get(place, (src.offset, record.source)), (src.offset, record.source))
-        elif src.topic != CONTEXTS or src.offset >= self._starts.get(place, 0):
+        elif src.topic != self.side.contexts or src.offset >= self._starts.get(place, 0):
             self.faults.blame(PHANTOM, f"{record.source} of {src}, which is not in the log")
         return None
 
@@ -133,7 +135,7 @@ class Court:
             self.faults.blame(kind, f"{record.source} {flaw}")
 
     def _check_time(self, record: Record, src: Source, over_ms: int | None, *, acts: bool, expired: bool) -> None:
-        if over_ms is None:
+        if over_ms is None or self.side is Side.REPLAYS:  # a replay's time was over before it began
             return
         said = f"{record.source}: {src} is over at {over_ms}, and this was logged at {record.timestamp_ms}"
         if acts and record.timestamp_ms >= over_ms:

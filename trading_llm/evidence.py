@@ -9,7 +9,7 @@ from typing import Final
 from schemas.context import ContextEvent, read_context
 from schemas.decision import Decision
 from schemas.headers import REASON, RESERVED, header_text, passed_on
-from schemas.origin import default_context_id
+from schemas.origin import Origin, default_context_id, origin_of, run_id_of
 from schemas.question import decision_id, sender_key
 from schemas.record import Headers, Record
 from schemas.refusal import DeadLettered, Reason, Rejected
@@ -29,6 +29,7 @@ class Context:
 
     `content` is the sha256 of its value, `head` of what a cut dead letter keeps of it (empty where nothing may be cut), `name`
     of bot, symbol and id. `refusal`: it can only become a dead letter, for this reason. `rejected`: it can only be refused.
+    `origin`: itself, or of a replay its original, at whose time it was received and after which it is named.
     """
 
     key: bytes | None
@@ -38,6 +39,8 @@ class Context:
     length: int
     tombstone: bool
     logged_ms: int
+    origin: Origin
+    run_id: str | None
     own_headers: bytes
     context_id: str
     name: bytes | None = None
@@ -87,7 +90,7 @@ def of_context(record: Record) -> Context:
         named = _named(plain, sender.bot_id, sender.symbol, sender.context_id)
         return replace(named, experiment=sender.experiment, rejected=True)
     named = _named(plain, event.bot_id, event.symbol, event.context_id)
-    return replace(named, experiment=event.experiment, valid_until_ms=_valid_until_ms(event, record))
+    return replace(named, experiment=event.experiment, valid_until_ms=_valid_until_ms(event, plain.origin))
 
 
 def of_decision(record: Record, decision: Decision) -> Outcome:
@@ -122,6 +125,8 @@ def _plain(record: Record) -> Context:
         length=len(record.value),
         tombstone=record.tombstone,
         logged_ms=record.timestamp_ms,
+        origin=origin_of(record),
+        run_id=run_id_of(record),
         own_headers=own_headers(passed_on(record.headers)),
         context_id=default_context_id(record),
     )
@@ -129,12 +134,12 @@ def _plain(record: Record) -> Context:
 
 def _named(plain: Context, bot_id: str, symbol: str, context_id: str | None) -> Context:
     own_id = plain.context_id if context_id is None else context_id
-    name = bytes.fromhex(decision_id(bot_id, symbol, own_id))
+    name = bytes.fromhex(decision_id(bot_id, symbol, own_id, plain.run_id))
     return replace(plain, answer_key=plain.key or sender_key(bot_id, symbol), context_id=own_id, name=name)
 
 
-def _valid_until_ms(event: ContextEvent, record: Record) -> int | None:
+def _valid_until_ms(event: ContextEvent, origin: Origin) -> int | None:
     """Its end where the bot said it; None where that is the policy's."""
     if event.expires_at is not None:
         return event.expires_at
-    return None if event.ttl_ms is None else record.timestamp_ms + event.ttl_ms
+    return None if event.ttl_ms is None else origin.timestamp_ms + event.ttl_ms

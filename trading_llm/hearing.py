@@ -17,7 +17,7 @@ from backbone.scan import Place, Scan, scanning
 from backbone.settings import Settings
 from backbone.topics import FOR_EVER, Planned
 from schemas.record import Record
-from schemas.topic import CONTEXTS, is_replay
+from schemas.topic import Side
 from trading_llm.court import Court
 from trading_llm.docket import Docket
 from trading_llm.standing import Offsets
@@ -27,17 +27,17 @@ OPEN_S_MAX = 10.0  # the broker ends a transaction after 5 s and looks for such 
 LOOK_EVERY_S = 0.2
 
 
-async def hear(settings: Settings, wait_s: float) -> Verdict:
+async def hear(settings: Settings, wait_s: float, side: Side = Side.LIVE) -> Verdict:
     """The verdict on every context that lies on the log now; its outcome may take so long. Raises Fatal and Transient."""
     await topics.check(settings, settings.catalogue_names)
-    planned = [each for each in topics.plan(settings.catalogue_names) if not is_replay(each.name)]
-    asked = [each for each in planned if each.name == CONTEXTS]
-    outputs = [each for each in planned if each.name != CONTEXTS]
+    planned = [each for each in topics.plan(settings.catalogue_names) if Side.of(each.name) is side]
+    asked = [each for each in planned if each.name == side.contexts]
+    outputs = [each for each in planned if each.name != side.contexts]
     until_s = time.monotonic() + wait_s
     async with scanning(settings, asked) as questions, scanning(settings, outputs) as answers:
         ends = await questions.stable_ends()  # 1
         docket = await _enter_all(questions, ends)  # 2
-        court = Court(docket, await questions.starts(), ends)
+        court = Court(docket, await questions.starts(), ends, side)
         hearing = _Hearing(settings, planned, (questions, answers), court)
         await hearing.listen(until_s)  # 3
         return await hearing.close(until_s)  # 4, 5, 6
@@ -47,7 +47,7 @@ async def _enter_all(questions: Scan, ends: Mapping[Place, int]) -> Docket:
     docket = Docket()
     async for records in questions.read_to(ends):
         for record in records:
-            if record.source.offset < ends[CONTEXTS, record.source.partition]:
+            if record.source.offset < ends[record.source.topic, record.source.partition]:
                 docket.enter(record)
     return docket
 
@@ -61,7 +61,7 @@ class _Hearing:
     async def listen(self, until_s: float) -> None:
         """Hear what there is, then what comes, until every context has its outcome, or the monotonic clock says so."""
         await self._hear_to(await self._answers.stable_ends())
-        gone_ms = outcomes_gone_ms(await self._gone_ms())
+        gone_ms = outcomes_gone_ms(await self._gone_ms(), self._court.side)
         while time.monotonic() < until_s and self._court.awaits(gone_ms):
             self._hear(await self._answers.read())
 

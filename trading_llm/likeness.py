@@ -20,7 +20,7 @@ from trading_llm.evidence import Context, own_headers
 def decision_differs(record: Record, decision: Decision, context: Context) -> Iterator[str]:
     """What of this decision is not about this context."""
     yield from _carried_differs(record, context)
-    named = decision_id(decision.bot_id, decision.symbol, decision.context_id)
+    named = decision_id(decision.bot_id, decision.symbol, decision.context_id, context.run_id)
     if decision.decision_id != named or context.name != bytes.fromhex(named):
         yield f"is about {decision.bot_id} {decision.symbol} {decision.context_id!r}"
     if decision.content_digest != context.content.hex():
@@ -36,19 +36,19 @@ def hop_differs(record: Record, tag: Tag, context: Context) -> Iterator[str]:
     yield from _carried_differs(record, context)
     if sha256(record.value).digest() != context.content:
         yield "holds other bytes than the context"
-    if tag.received_at_ms != context.logged_ms:
-        yield f"says it was received at {tag.received_at_ms}, not at {context.logged_ms}"
+    if tag.received_at_ms != context.origin.timestamp_ms:
+        yield f"says it was received at {tag.received_at_ms}, not at {context.origin.timestamp_ms}"
     if _moment_differs(tag.valid_until_ms, context):
         yield f"is valid until {tag.valid_until_ms}, which the context does not say"
 
 
-def letter_differs(record: Record, reason: str | None, default_id: str, context: Context) -> Iterator[str]:
+def letter_differs(record: Record, reason: str | None, context: Context) -> Iterator[str]:
     """What of this dead letter is not about this context. Whoever gives a record up need not have read its own id."""
     given_up = reason == Reason.UNDECIDABLE
     if record.key not in ({context.letter_key, context.answer_key} if given_up else {context.letter_key}):
         yield f"lies under the key {record.key!r}"
     own_id = header_text(record.headers, CONTEXT_ID)
-    if own_id is not None and own_id not in ({context.context_id, default_id} if given_up else {context.context_id}):
+    if own_id is not None and own_id not in ({context.context_id, str(context.origin)} if given_up else {context.context_id}):
         yield f"names the context {own_id!r}"
     if own_headers(record.headers) != context.own_headers:
         yield "has not the bot's own headers"
@@ -71,7 +71,7 @@ def _carried_differs(record: Record, context: Context) -> Iterator[str]:
 
 def _moment_differs(valid_until_ms: int, context: Context) -> bool:
     if context.valid_until_ms is None:  # the policy's, which knows the same bound
-        return valid_until_ms > context.logged_ms + TTL_MS_MAX
+        return valid_until_ms > context.origin.timestamp_ms + TTL_MS_MAX
     return valid_until_ms != context.valid_until_ms
 
 

@@ -18,7 +18,7 @@ from schemas.policy import Policy
 from schemas.record import Record
 from schemas.refusal import Reason
 from schemas.status import ModelStatus
-from schemas.topic import CONTROL
+from schemas.topic import CONTROL, Side
 
 REASONS: Final = frozenset(reason.value for reason in Reason)
 FLAW_CHARACTERS_MAX: Final = 200
@@ -28,7 +28,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The reserved headers of one kind of output: those it must have, those it may, and its `schema`."""
+    """The reserved headers of one kind of output: those it must have, those it may beside what is kept, and its `schema`."""
 
     must: frozenset[str]
     may: frozenset[str]
@@ -37,18 +37,19 @@ class Form:
 
 _EVERY: Final = frozenset((names.SRC, names.CONTEXT_ID, names.CONTENT_TYPE, names.SCHEMA))
 _CUT: Final = frozenset((names.TRUNCATED, names.LENGTH, names.SHA256))
-HOP: Final = Form(_EVERY | {names.ROUTE}, names.KEPT | {names.FAILED}, names.CONTEXT_SCHEMA)
-DECISION: Final = Form(_EVERY, names.KEPT, names.DECISION_SCHEMA)
-DEAD_LETTER: Final = Form(_EVERY | {names.REASON, names.DETAIL}, names.KEPT | _CUT, names.CONTEXT_SCHEMA)
+HOP: Final = Form(_EVERY | {names.ROUTE}, frozenset({names.FAILED}), names.CONTEXT_SCHEMA)
+DECISION: Final = Form(_EVERY, frozenset(), names.DECISION_SCHEMA)
+DEAD_LETTER: Final = Form(_EVERY | {names.REASON, names.DETAIL}, _CUT, names.CONTEXT_SCHEMA)
 
 
 def header_flaws(record: Record, form: Form) -> Iterator[str]:
     """What is wrong with the pipeline's own headers: one is missing, strange, there twice, or says something else."""
     found = Counter(name for name, _ in record.headers if name in names.RESERVED)
+    kept = names.KEPT_OF[Side.of(record.source.topic)]
     for name in sorted(form.must - found.keys()):
         yield f"has no header {name}"
     for name, count in found.items():
-        if name not in form.must | form.may:
+        if name not in form.must | form.may | kept:
             yield f"has a header {name}, which has no place there"
         elif count > 1:
             yield f"has {count} headers {name}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schemas.record import Record
 from schemas.source import Source
-from schemas.topic import DEAD_LETTERS, DECISIONS, model_topic
+from schemas.topic import Side
 from trading_llm.case import case_faults, repeat_faults
 from trading_llm.court import Court
 from trading_llm.docket import Docket
@@ -27,7 +27,7 @@ class Logs:
     """Everything that a run left behind: the committed records of each topic, and where lanes and logs stand.
 
     `notices`: of `control` and `models.status`. `seen`: what a reader saw that ran all along. `acknowledged`: the contexts
-    whose send returned; each must be in the log, and whatever is in the log must have its outcome.
+    whose send returned; each must be in the log, and whatever is in the log must have its outcome. `side`: whose they are.
     """
 
     contexts: tuple[Record, ...]
@@ -38,6 +38,7 @@ class Logs:
     seen: tuple[Record, ...] = ()
     acknowledged: Collection[Source] = ()
     offsets: Offsets = NOTHING_STANDS
+    side: Side = Side.LIVE
 
     @property
     def outputs(self) -> tuple[Record, ...]:
@@ -76,7 +77,7 @@ def judge(logs: Logs) -> Verdict:
     docket = Docket()
     for record in logs.contexts:
         docket.enter(record)
-    court = Court(docket, logs.offsets.starts)
+    court = Court(docket, logs.offsets.starts, side=logs.side)
     for record in logs.outputs:
         court.hear(record)
     for src in logs.acknowledged:
@@ -95,7 +96,7 @@ def reach(court: Court, offsets: Offsets) -> Verdict:
     gone = 0
     for src, case in court.docket.cases():
         court.faults.take(case_faults(src, case, lambda topic, logged_ms: _is_whole(offsets, topic, logged_ms)))
-        if case.outcomes or case.context.logged_ms > outcomes_gone_ms(offsets.gone_ms):
+        if case.outcomes or case.context.logged_ms > outcomes_gone_ms(offsets.gone_ms, court.side):
             court.faults.take(standing.case_faults(src, case))
         else:
             gone += 1
@@ -113,13 +114,13 @@ def reach(court: Court, offsets: Offsets) -> Verdict:
     )
 
 
-def outcomes_gone_ms(gone_ms: Mapping[str, int]) -> int:
+def outcomes_gone_ms(gone_ms: Mapping[str, int], side: Side) -> int:
     """A context logged up to then may have had an outcome that was deleted."""
-    return max(gone_ms.get(DECISIONS, -1), gone_ms.get(DEAD_LETTERS, -1))
+    return max(gone_ms.get(side.decisions, -1), gone_ms.get(side.dead_letters, -1))
 
 
 def _is_whole(offsets: Offsets, topic: str, logged_ms: int) -> bool:
-    read = offsets.models is None or topic in {model_topic(model) for model in offsets.models}
+    read = offsets.models is None or topic in {Side.of(topic).waiting(model) for model in offsets.models}
     return read and logged_ms > offsets.gone_ms.get(topic, -1)
 
 

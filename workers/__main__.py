@@ -5,7 +5,7 @@ from backbone.process import Topic, run
 from backbone.settings import Settings
 from schemas.context import ContextEvent
 from schemas.decision import Decision
-from schemas.topic import DEAD_LETTERS, DECISIONS, model_topic
+from schemas.topic import Side
 from workers.app import Worker
 from workers.catalogue import CatalogueError, load_catalogue, serve
 from workers.engine import build_engine, prepare_environment
@@ -25,11 +25,15 @@ def _build(settings: Settings) -> Worker:
 
 
 def _topics(settings: Settings) -> list[Topic]:
-    waiting = [Topic(model_topic(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
+    return [topic for side in Side for topic in _topics_of(side, settings)]
+
+
+def _topics_of(side: Side, settings: Settings) -> list[Topic]:
+    waiting = [Topic(side.waiting(name), "contexts that wait for this model", ContextEvent) for name in settings.models]
     return [
         *waiting,
-        Topic(DECISIONS, "what the model's answers came to", Decision),
-        Topic(DEAD_LETTERS, "what nobody can decide", bytes),
+        Topic(side.decisions, "what the model's answers came to", Decision),
+        Topic(side.dead_letters, "what nobody can decide", bytes),
     ]
 
 

@@ -32,8 +32,13 @@ class Admission:
 
     @property
     def in_flight(self) -> int:
-        """How many questions the engine has."""
+        """How many questions the engine has, replayed ones too."""
         return sum(self._held.values())
+
+    @property
+    def live(self) -> int:
+        """How many of them are live."""
+        return self._held[LIVE]
 
     @property
     def depth(self) -> int:
@@ -42,8 +47,8 @@ class Admission:
 
     @property
     def turns(self) -> float:
-        """How many questions there are for each of the engine's places; above 1 some of them wait there."""
-        return self.in_flight / self._concurrency
+        """How many live questions there are for each of the engine's places; above 1 some of them wait there."""
+        return self.live / self._concurrency
 
     async def room(self, priority: Priority = LIVE) -> int:
         """How many such questions may be read next, at least 1; waits until the engine has room for one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -36,6 +37,8 @@ from workers.engine import LIVE, REPLAY, Ask, Engine, EngineFailed, Priority
 from workers.service_times import ServiceTimes
 
 POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
+# The engine computes a replayed question when live ones leave it a place: silence on it says little, but it must end.
+REPLAYED_HUNG_TIMES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,8 @@ class Asker:
         """
         if self.admission.turns <= 1:
             return None
-        left_ms, needed_ms = asked.question.valid_until_ms - asked.asked_at_ms, self.service.needed_ms(mode)
-        if left_ms >= needed_ms:
+        left_ms, needed_ms = asked.question.left_ms(asked.asked_at_ms), self.service.needed_ms(mode)
+        if left_ms is None or left_ms >= needed_ms:
             return None
         telemetry.NOT_ASKED.labels(self.model).inc()
         return asked.unasked(f"{left_ms} ms were left, an answer takes {needed_ms:.0f} ms, and others wait: not asked")
@@ -128,22 +131,27 @@ class Asker:
 
     async def _generate(self, asked: Asked, ask: Ask) -> RawAnswer | NoAnswer | None:
         """The raw answer, or what went wrong instead; None where the question's time ran out first."""
-        left_s = (asked.question.valid_until_ms - now_ms()) / 1000
-        began_s = time.monotonic()
+        hung_s = self.settings.hung_s * (REPLAYED_HUNG_TIMES if asked.question.is_replayed else 1)
+        left_ms = asked.question.left_ms(now_ms())
+        left_s = math.inf if left_ms is None else left_ms / 1000
         telemetry.IN_FLIGHT.labels(self.model).inc()
         try:
-            async with asyncio.timeout(max(0.0, min(left_s, self.settings.hung_s))):
-                with telemetry.ANSWER_S.labels(self.model).time():
-                    raw = await self.engine.ask(ask)
-            self.service.note(ask.mode, (time.monotonic() - began_s) * 1000, self.admission.turns)
-            return raw
+            async with asyncio.timeout(max(0.0, min(left_s, hung_s))):
+                return await (self.engine.ask(ask) if asked.question.is_replayed else self._timed(ask))
         except TimeoutError:
-            hung = left_s > self.settings.hung_s
-            return NoAnswer("hung", f"no answer within {self.settings.hung_s:.0f} s") if hung else None
+            return NoAnswer("hung", f"no answer within {hung_s:.0f} s") if left_s > hung_s else None
         except EngineFailed as error:
             return NoAnswer("raised", str(error))
         finally:
             telemetry.IN_FLIGHT.labels(self.model).dec()
+
+    async def _timed(self, ask: Ask) -> RawAnswer:
+        """The answer to a live question, whose time counts: a replayed one takes as long as live ones let it wait."""
+        began_s = time.monotonic()
+        with telemetry.ANSWER_S.labels(self.model).time():
+            raw = await self.engine.ask(ask)
+        self.service.note(ask.mode, (time.monotonic() - began_s) * 1000, self.admission.turns)
+        return raw
 
     def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | NoAnswer | None) -> Result:
         if raw is None:
@@ -166,6 +174,8 @@ class Asker:
 
     def _publishable(self, asked: Asked, generated: Generated) -> Result:
         judgement = Judgement(asked, generated, self.settings.min_llm_confidence, now_ms())
+        if asked.question.is_replayed:  # neither the log's clock nor a halt of today can turn it into something else
+            return judgement.result(judgement.decision(None, judgement.answered_at_ms))
         return self._at(judgement, self._halt_for(asked.question), judgement.answered_at_ms)
 
     def _at(self, judgement: Judgement, halt: Halt | None, log_ms: int) -> Result:
@@ -191,6 +201,8 @@ class Asker:
         return result if decision.status in ("EXPIRED", "HALTED") else self._at(judgement, halt, log_ms)
 
     def _halt_for(self, question: Question) -> Halt | None:
+        if question.is_replayed:
+            return None
         if not self.settings.enable_llm_trading:
             return TRADING_DISABLED
         return self.control.halt_for(question.bot_id, question.symbol, self.model)

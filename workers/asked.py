@@ -46,12 +46,14 @@ class Asked:
 
     def timings(self, now_ms: int) -> Timings:
         """How long each part of the way took, up to now."""
-        asked_ms = self.asked_at_ms or now_ms
+        asked_ms, routed_ms = self.asked_at_ms or now_ms, self.tag.routed_at_ms
+        # A replayed question was received when its original was: what it has waited since says nothing of this run.
+        began_ms = routed_ms if self.question.is_replayed else self.question.received_at_ms
         return Timings(
-            routed=max(0, self.tag.routed_at_ms - self.question.received_at_ms),
-            waited=max(0, asked_ms - self.tag.routed_at_ms),
+            routed=None if self.question.is_replayed else max(0, routed_ms - began_ms),
+            waited=max(0, asked_ms - routed_ms),
             answered=max(0, now_ms - asked_ms) if self.asked_at_ms else None,
-            total=max(0, now_ms - self.question.received_at_ms),
+            total=max(0, now_ms - began_ms),
         )
 
     def expired(self, now_ms: int) -> Result:

@@ -16,6 +16,8 @@ from tests.support.watch import Watch
 
 Room = Literal["router", "worker"]
 MODEL = "phi3"
+# Cases count lanes that are claimed and visits to stop points: what is replayed has both of its own, and its own tests.
+OF_A_CASE = {"TRADING_LLM_SESSION_TIMEOUT_S": "6", "TRADING_LLM_REPLAYS": "false"}
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Rig:
 
     def launch(self, room: Room, ordinal: int = 0, **environment: str) -> Running:
         """A process of this room, started."""
-        env = {"TRADING_LLM_SESSION_TIMEOUT_S": "6"} | environment
+        env = OF_A_CASE | environment
         process = self.pipeline.router(ordinal, env) if room == "router" else self.pipeline.worker(MODEL, ordinal, env)
         if ordinal == 0:
             self.running[room] = process

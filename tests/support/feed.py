@@ -12,12 +12,15 @@ from typing import Any
 
 from backbone import clients
 from backbone.settings import Settings
+from schemas.headers import ORIGIN, RUN_ID
+from schemas.origin import Origin
 from schemas.source import Source
-from schemas.topic import CONTEXTS
+from schemas.topic import CONTEXTS, Side
 
 Body = dict[str, Any]
 FED_MAX = 1_000_000  # by one feed
 ACKNOWLEDGED_S_MAX = 30.0
+LONG_AGO_MS = 1_600_000_000_000  # 2020-09-13
 
 
 def bodies(count: int, keys: int, seed: int, models: Sequence[str] = (), label: str = "c", **fields: Any) -> list[Body]:
@@ -48,6 +51,22 @@ def value_of(body: Body) -> bytes:
 def key_of(body: Body) -> bytes:
     """The key that the contract gives it."""
     return f"{body['bot_id']}:{body['symbol']}".encode()
+
+
+async def replay(bootstrap: str, contexts: Iterable[Body], run_id: str, first_ms: int = LONG_AGO_MS) -> list[Source]:
+    """Write these contexts as replays of one run, each with an origin of its own, a second apart; answers where they lie."""
+    producer = clients.plain_producer(Settings(kafka_bootstrap=bootstrap))
+    await producer.start()
+    try:
+        sent = []
+        for number, body in enumerate(contexts):
+            origin = Origin(Source(CONTEXTS, 0, number), first_ms + 1_000 * number)
+            headers = [(RUN_ID, run_id.encode()), (ORIGIN, str(origin).encode())]
+            topic = Side.REPLAYS.contexts
+            sent.append(await producer.send(topic, key=key_of(body), value=value_of(body), headers=headers))
+        return [Source(each.topic, each.partition, each.offset) for each in [await one for one in sent]]
+    finally:
+        await clients.stop(producer)
 
 
 async def send(bootstrap: str, contexts: Iterable[Body], producer: clients.AIOKafkaProducer | None = None) -> list[Source]:

@@ -17,7 +17,7 @@ from backbone.topics import Planned
 from schemas.headers import SRC, header_text
 from schemas.record import Record
 from schemas.source import Source
-from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS, model_topic
+from schemas.topic import Side
 from tests.support import second_judge
 from tests.support.weights import WRONG_SUM, wrong_sum
 from trading_llm.fault import Found
@@ -32,10 +32,10 @@ __all__ = ["SECOND_JUDGE", "Verdict", "Watch", "watching"]
 
 
 class Watch:
-    """A committed reader of a pipeline's live topics, from their beginnings on."""
+    """A committed reader of one side of a pipeline, from its topics' beginnings on."""
 
-    def __init__(self, settings: Settings, models: Sequence[str], planned: Sequence[Planned], scan: Scan) -> None:
-        self.settings, self._scan, self._planned = settings, scan, planned
+    def __init__(self, settings: Settings, models: Sequence[str], planned: Sequence[Planned], scan: Scan, side: Side) -> None:
+        self.settings, self._scan, self._planned, self._side = settings, scan, planned, side
         self._models = tuple(models)
         self._seen: dict[str, list[Record]] = {each.name: [] for each in planned}
         self.answered: set[Source] = set()
@@ -48,7 +48,7 @@ class Watch:
         """Take in what is there now, at most some of it."""
         for record in await self._scan.read():
             self._seen[record.source.topic].append(record)
-            if record.source.topic in (DECISIONS, DEAD_LETTERS):
+            if record.source.topic in (self._side.decisions, self._side.dead_letters):
                 self.answered.add(Source.parse(header_text(record.headers, SRC) or ""))
 
     async def until(self, holds: Callable[[], bool], what: str, s_max: float = 60.0) -> None:
@@ -90,7 +90,7 @@ class Watch:
 
     async def _heard_twice(self, found: Verdict) -> Verdict:
         said = await asyncio.to_thread(second_judge.opinion, self.settings.kafka_bootstrap)
-        if said is None:
+        if said is None or self._side is Side.REPLAYS:  # of which it knows nothing
             return found
         counted = {**found.counted, SECOND_JUDGE: said}
         agrees = said == (second_judge.HOLDS if found.holds else second_judge.FAULTS)
@@ -113,10 +113,11 @@ class Watch:
 
     async def _judged(self, logs: Mapping[str, Sequence[Record]], offsets: Offsets, seen: tuple[Record, ...] = ()) -> Verdict:
         offsets = replace(offsets, committed_later=await self._committed(), models=self._models)
-        hops = tuple(record for model in self._models for record in logs[model_topic(model)])
-        contexts, decisions, letters = (tuple(logs[topic]) for topic in (CONTEXTS, DECISIONS, DEAD_LETTERS))
+        side = self._side
+        hops = tuple(record for model in self._models for record in logs[side.waiting(model)])
+        contexts, decisions, letters = (tuple(logs[topic]) for topic in (side.contexts, side.decisions, side.dead_letters))
         # In a thread: a hundred thousand contexts take longer than a request of the reader may.
-        found = await asyncio.to_thread(judge, Logs(contexts, hops, decisions, letters, seen=seen, offsets=offsets))
+        found = await asyncio.to_thread(judge, Logs(contexts, hops, decisions, letters, seen=seen, offsets=offsets, side=side))
         if not (differs := wrong_sum(contexts, (*decisions, *letters))):
             return found
         return replace(found, faults={**found.faults, WRONG_SUM: Found(1, [differs])})
@@ -126,10 +127,10 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(bootstrap: str, models: Sequence[str]) -> AsyncIterator[Watch]:
+async def watching(bootstrap: str, models: Sequence[str], side: Side = Side.LIVE) -> AsyncIterator[Watch]:
     """A watch that has begun, and ends."""
     settings = Settings(kafka_bootstrap=bootstrap)
-    names = {CONTEXTS, DECISIONS, DEAD_LETTERS, *map(model_topic, models)}
+    names = {side.contexts, side.decisions, side.dead_letters, *map(side.waiting, models)}
     planned = [each for each in topics.plan(models) if each.name in names]
     async with scanning(settings, planned) as scan:
-        yield Watch(settings, models, planned, scan)
+        yield Watch(settings, models, planned, scan, side)

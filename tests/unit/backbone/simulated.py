@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from backbone import clients, lane
@@ -114,6 +114,15 @@ class Consumer:
         member = SimpleNamespace(done=lambda: False)
         self._coordinator = SimpleNamespace(_coordination_task=member, member_id="one")  # as the client library calls it
 
+    def subscribe(self, topics: list[str], listener: ConsumerRebalanceListener) -> None:
+        self._listener = listener
+
+    async def start(self) -> None:
+        await self._listener.on_partitions_assigned([PARTITION])
+
+    async def stop(self) -> None:
+        await asyncio.sleep(PAUSE_S)
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self._position = offset
 
@@ -167,6 +176,11 @@ class Work:
     def pending(self, lane: Lane) -> bool:
         return any(not each.done() for each in self._tasks.get(lane, ()))
 
+    @property
+    def pending_anywhere(self) -> bool:
+        """Whether some record is being worked on."""
+        return any(self.pending(lane) for lane in self._tasks)
+
     def dropped(self, lane: Lane) -> None:
         for task in self._tasks.pop(lane, ()):
             task.cancel()
@@ -183,13 +197,18 @@ async def committed(client: object, group: str, topic: str, partition: int) -> t
 
 def reader_on(stage: Stage, patch: pytest.MonkeyPatch, **settings: Any) -> tuple[Reader, Work]:
     """A reader of the product on this stage, and its work; nothing is assigned to it yet."""
+    put_on(stage, patch)
+    work = Work(stage)
+    return Reader(Settings(**settings), GROUP, TOPIC, work), work
+
+
+def put_on(stage: Stage, patch: pytest.MonkeyPatch) -> None:
+    """Let the product's lanes stand on this stage from now on."""
     Producer.stage = stage
     patch.setattr(lane, "TransactionalProducer", Producer)
     patch.setattr(lane, "committed", committed)
     patch.setattr(lane, "record_of", lambda record: record)
     patch.setattr(clients, "member", lambda *_: Consumer(stage))
-    work = Work(stage)
-    return Reader(Settings(**settings), GROUP, TOPIC, work), work
 
 
 async def until(holds: Callable[[], bool], what: str, s_max: float = 5.0) -> None:

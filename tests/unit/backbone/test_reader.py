@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NotCoordinatorForG
 
 from backbone import reader as readers
 from backbone.errors import Doubt, Fatal
+from backbone.progress import Mark
 from backbone.result import Result
 from schemas.record import Output
 from tests.unit.backbone.simulated import PARTITION, PAUSE_S, Stage, reader_on, until
@@ -185,6 +186,30 @@ async def test_who_is_told_to_stop_finishes_what_it_holds_in_its_grace_time_and_
     await until(lambda: sorted(stage.outcomes) == [*range(50)], "the next one decides the rest, each once")
     assert successor.given_up == [], "who leaves in peace makes nobody suspect"
     await other.close_lanes(0.1)
+
+
+async def test_who_stands_behind_waits_for_what_may_kill_and_is_itself_asked_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a record of either reader would bring the other's under suspicion, and in the end be given up in its place."""
+    stage = Stage(records=2)
+    stage.broker.committed = (0, Mark(0, claims=2).metadata())
+    reader, work = reader_on(stage, monkeypatch)
+    work.hangs = True
+    assert not reader.lets_by(careful=False), "it has no lane yet: nobody knows what its owners died of"
+    reader.joined([PARTITION])
+    await until(lambda: work.pending_anywhere, "its first record is asked alone")
+    assert not reader.lets_by(careful=False)
+    await reader.close_lanes(0.0)
+    stage.broker.committed = (0, Mark(0).metadata())
+    reader.joined([PARTITION])
+    await until(lambda: work.pending_anywhere, "its records are asked")
+    assert reader.lets_by(careful=False)
+    assert not reader.lets_by(careful=True), "what may kill would take these along"
+    await reader.close_lanes(0.0)
+    work.hangs = False
+    reader.joined([PARTITION])
+    await until(lambda: reader.lets_by(careful=True), "nothing is under way any more")
+    assert sorted(stage.outcomes) == [0, 1]
+    await reader.close_lanes(0.1)
 
 
 async def test_what_the_logs_clock_refuses_is_not_written_but_turned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from schemas.decision import Decision
 from schemas.halt import Halt, HaltMode
 from schemas.headers import CONTEXT_ID, REASON, SRC, header_text
 from schemas.policy import Policy
-from schemas.question import Question
+from schemas.question import Question, decision_id
 from schemas.record import Output, Record
 from schemas.tagged import question_from_tag
-from tests.unit.samples import CATALOGUE, LOGGED_MS, body, policy, record
+from tests.unit.samples import CATALOGUE, LOGGED_MS, body, policy, record, replayed
 
 pytestmark = pytest.mark.unit
 
@@ -58,6 +58,33 @@ def test_a_sound_context_goes_to_its_model_with_its_bytes_unchanged() -> None:
     question, tag = question_from_tag(Record(came.source, output.key, output.value, output.headers, NOW_MS))
     assert (question.context_id, question.valid_until_ms) == ("c1", LOGGED_MS + 60_000)
     assert (tag.chosen, tag.routed_at_ms, tag.route.policy) == ("deepseek", NOW_MS, POLICY.digest)
+
+
+def replay(offset: int, run_id: str = "run-1", **fields: Any) -> Record:
+    made = replayed(body(context_id="c1", **fields), run_id=run_id)
+    return replace(made, source=replace(made.source, offset=offset))
+
+
+def test_a_replay_is_decided_once_in_its_run_and_once_in_another() -> None:
+    dedupe = Dedupe(10)
+    assert judged(replay(0), dedupe).topic == "replay.contexts.deepseek"
+    repeated = judged(replay(1), dedupe)
+    assert (repeated.topic, header_text(repeated.headers, REASON)) == ("replay.dlq", "duplicate_context_id")
+    other = judged(replay(2, run_id="run-2"), dedupe)
+    assert (other.topic, header_text(other.headers, "run-id")) == ("replay.contexts.deepseek", "run-2")
+
+
+def test_a_replay_without_a_run_is_told_so_under_an_id_of_its_own() -> None:
+    output = judged(record(body(context_id="c1"), topic="replay.contexts"))
+    made = Decision.from_bytes(output.value)
+    assert (output.topic, made.status) == ("replay.decisions", "REJECTED")
+    assert made.reason is not None and made.reason.startswith("run-id: must be a header of 1 to 128")
+    assert made.decision_id != decision_id("momentum_bot", "BTCUSDT", "c1")
+
+
+def test_a_replays_times_are_its_own_and_not_its_originals() -> None:
+    nobody = Decision.from_bytes(judged(replay(0, fallback=False), seen=world("phi3")).value)
+    assert (nobody.status, nobody.timings_ms.total, nobody.as_of) == ("ABSTAINED_NO_MODEL", 20, "2020-09-13T12:26:40.000Z")
 
 
 def test_the_rules_choose() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from schemas import headers as names
 from schemas.headers import header, header_text, passed_on
+from schemas.topic import Side
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +24,7 @@ def test_reserved_names_of_a_bot_are_dropped_on_arrival() -> None:
 
 
 def test_a_replay_keeps_its_run() -> None:
-    assert (names.RUN_ID, b"r") in passed_on(FORGED, topic_is_replay=True)
+    assert (names.RUN_ID, b"r") in passed_on(FORGED, Side.REPLAYS)
 
 
 def test_the_last_of_equal_headers_counts() -> None:

@@ -72,6 +72,23 @@ def test_a_replay_is_dated_and_named_by_its_original_and_has_ids_of_its_own() ->
     assert again.decision_id == decision_id("momentum_bot", "BTCUSDT", again.context_id, "run-1")
 
 
+def test_a_replay_is_never_over_and_still_says_until_when_its_original_was_valid() -> None:
+    again = resolved(replayed(body(ttl_ms=7)))
+    assert again.valid_until_ms == 1_600_000_000_007
+    assert (again.is_over(LOGGED_MS), again.left_ms(LOGGED_MS)) == (False, None)
+    assert question(ttl_ms=7).left_ms(LOGGED_MS + 2) == 5
+
+
+@pytest.mark.parametrize("run_id", ["", "a b", "r" * 129, "ü"])
+def test_a_replay_names_its_run(run_id: str) -> None:
+    with pytest.raises(Rejected, match="which names the replay") as caught:
+        resolved(replayed(FOUNDING, run_id=run_id))
+    assert caught.value.field == "run-id"
+    nameless = record(FOUNDING, topic="replay.contexts")
+    with pytest.raises(Rejected, match="which names the replay"):
+        resolved(nameless)
+
+
 @pytest.mark.parametrize(("fields", "extra"), [({"max_age_ms": 100}, ""), ({}, "[defaults]\nmax_age_ms = 100\n")])
 def test_a_live_context_older_than_it_may_be_is_refused(fields: dict[str, int], extra: str) -> None:
     resolved(record(body(as_of=LOGGED_MS - 100, **fields)), extra)

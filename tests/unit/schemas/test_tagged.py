@@ -74,6 +74,15 @@ def test_a_replay_stays_in_the_replays_topics() -> None:
     assert names.header(output.headers, names.RUN_ID) == b"run-1"
 
 
+@pytest.mark.parametrize(("came", "topic"), [(record(FOUNDING), "replay.contexts.qwen"), (replayed(FOUNDING), "contexts.qwen")])
+def test_what_names_a_context_of_the_other_side_is_nobodys(came: Record, topic: str) -> None:
+    """Its outcome would go where its source lies: a replay must not answer a live context, nor the other way round."""
+    output = sent(came)
+    with pytest.raises(DeadLettered, match="not of the same side") as caught:
+        question_from_tag(Record(Source(topic, 0, 0), output.key, output.value, output.headers, LOGGED_MS))
+    assert caught.value.reason is Reason.UNDECIDABLE
+
+
 def test_a_context_handed_on_keeps_its_question_and_adds_its_trail() -> None:
     first = arrived(sent(record(FOUNDING, headers=(("own", b"1"),))))
     question, tag = question_from_tag(first)

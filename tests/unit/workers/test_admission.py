@@ -104,6 +104,7 @@ async def test_a_replayed_question_takes_no_live_ones_slot_and_waits_while_live_
     live = [asyncio.create_task(hold(own, never)) for _ in range(4)]
     await asyncio.sleep(0)
     assert (own._held[LIVE], own._held[REPLAY]) == (4, 4 * FIRST)
+    assert (own.live, own.turns) == (4, 1), "whether a live question waits, live ones alone say"
     for task in replayed[: int(4 * FIRST)]:
         task.cancel()
     await asyncio.sleep(0.01)

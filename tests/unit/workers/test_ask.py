@@ -25,8 +25,9 @@ from schemas.source import Source
 from schemas.tagged import question_from_tag, tag_for, tagged_output
 from schemas.topic import is_replay
 from tests.unit.samples import body, policy, record
+from tests.unit.samples import replayed as from_long_ago
 from workers.admission import Admission
-from workers.ask import Asker, undecidable
+from workers.ask import REPLAYED_HUNG_TIMES, Asker, undecidable
 from workers.catalogue import load_catalogue, serve
 from workers.engine import LIVE, REPLAY, Ask, EngineDied
 from workers.engine_scripted import ScriptedEngine
@@ -64,6 +65,16 @@ def tagged(chosen: str = "phi3", **fields: Any) -> Record:
     came = replace(record(body(context_id="c1", **fields)), timestamp_ms=now_ms)
     question = resolve(read_context(came), came, POLICY)
     tag = tag_for(question, chosen, Route(rule="sentiment", policy=POLICY.digest), now_ms)
+    output = tagged_output(came, question, "phi3", tag)
+    return Record(Source(output.topic, 1, 5), output.key, output.value, output.headers, now_ms)
+
+
+def replayed(run_id: str = "run-1") -> Record:
+    """A record of this model's topic of replays, of a question from years ago."""
+    came = from_long_ago(body(context_id="c1"), run_id=run_id)
+    question = resolve(read_context(came), came, POLICY)
+    now_ms = int(time.time() * 1000)
+    tag = tag_for(question, "phi3", Route(rule="sentiment", policy=POLICY.digest), now_ms)
     output = tagged_output(came, question, "phi3", tag)
     return Record(Source(output.topic, 1, 5), output.key, output.value, output.headers, now_ms)
 
@@ -183,10 +194,39 @@ async def test_what_is_replayed_is_asked_behind_what_is_live(topic: str, priorit
         return await answer(ask)
 
     monkeypatch.setattr(own.engine, "ask", seen)
-    asked = tagged()
-    await own.decide(replace(asked, source=Source(topic, 1, 5)))
+    asked = replayed() if is_replay(topic) else tagged()
+    assert asked.source.topic == topic
+    await own.decide(asked)
     assert [each.priority for each in asks] == [priority]
-    assert is_replay(topic) == (priority == REPLAY)
+
+
+async def test_a_replay_is_decided_whatever_clock_and_halts_say_now() -> None:
+    own = asker(said=Said([Halt(why="stop")], fresh=False), enable_llm_trading=False)
+    result = await own.decide(replayed())
+    (output,) = result.outputs
+    made = Decision.from_bytes(output.value)
+    assert (output.topic, header_text(output.headers, "run-id")) == ("replay.decisions", "run-1")
+    assert made.status in {"DECIDED", "ABSTAINED_LOW_CONFIDENCE", "BLOCKED_BY_RISK"}
+    assert made.route.halt is None
+    assert [each.outcome for each in made.route.attempts] == ["answered"]
+    assert result.again is None, "no later clock turns it into something else"
+    assert made.timings_ms.routed is None
+    assert made.timings_ms.total is not None and made.timings_ms.total < 60_000, "its wait is this run's"
+
+
+async def test_a_replays_answer_says_nothing_of_how_long_live_ones_take() -> None:
+    own = asker('{"delay_ms": 30}')
+    await own.decide(replayed())
+    assert own.service.median_ms() is None
+
+
+async def test_a_replay_that_fails_is_handed_on_among_replays_and_its_silence_is_borne_for_longer() -> None:
+    own = asker('{"faults": {"hang": ""}}', hung_s=0.05)
+    began_s = time.monotonic()
+    (output,) = (await own.decide(replayed())).outputs
+    assert time.monotonic() - began_s >= REPLAYED_HUNG_TIMES * 0.05
+    assert output.topic == "replay.contexts.deepseek"
+    assert header_text(output.headers, "run-id") == "run-1"
 
 
 async def test_a_full_halt_is_not_asked_either() -> None:
