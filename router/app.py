@@ -12,13 +12,12 @@ from backbone.history import read_back
 from backbone.lane import Lane, Place, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
+from deciders.dedupe import Dedupe
+from deciders.judge import World, judge, remember
 from router.choice import load_choice
-from router.dedupe import Dedupe
 from router.fleet import FleetView
-from router.judge import World, judge, remember
 from router.misplaced import Misplaced
 from router.rescue import Rescue
 from schemas.dead_letter import dead_letter_output
@@ -26,6 +25,7 @@ from schemas.halt import TRADING_DISABLED, Halt
 from schemas.question import Question
 from schemas.record import Record
 from schemas.refusal import Reason
+from schemas.result import Result
 from schemas.topic import CONTEXTS
 
 SLICE_S = 0.005  # how long judging may keep the event loop, and with it the heartbeat, from its turn

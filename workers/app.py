@@ -16,10 +16,10 @@ from backbone.heartbeat import Heartbeats, own_version
 from backbone.lane import Lane, now_ms
 from backbone.progress import Mark
 from backbone.reader import Reader
-from backbone.result import Result
 from backbone.settings import Settings
 from deciders.fleet import Fleet
 from schemas.record import Record
+from schemas.result import Result
 from schemas.status import Heartbeat, WorkerState
 from schemas.topic import model_topic
 from workers.admission import Admission

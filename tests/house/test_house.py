@@ -24,8 +24,7 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manag
 # What decides is pure: time, randomness, files and the environment come in as arguments.
 PURE = (
     "schemas/", "deciders/", "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
-    "backbone/result.py", "router/dedupe.py", "router/judge.py", "router/stranded.py",
-    "workers/asked.py", "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
+    "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
     "workers/service_times.py", "workers/vitals.py", "workers/watchdog.py",
     *(f"trading_llm/{noun}.py" for noun in (
         "case", "court", "docket", "evidence", "fault", "likeness", "prefix", "standing", "strict", "verdict",
