@@ -15,7 +15,7 @@ from deciders.routing import NoModel
 from deciders.stranded import HOPELESS_MS, Rescued, Stranded
 from replay.answers import Answered, ByKey, Missing, Wanted, answer_for
 from replay.recorded import Recorded, RecordedNames
-from schemas.decision import Decision, FailedGeneration, decision_output, failed_of
+from schemas.decision import Decision, FailedGeneration, failed_of
 from schemas.policy import Policy
 from schemas.question import Question, decision_id
 from schemas.record import Record
@@ -111,7 +111,7 @@ class _Way:
     def decided(self) -> Again:
         result = self._routed()
         for _ in range(HOPS_MAX):
-            model = self._sent_to(result)
+            model = None if result.decision is not None else self._sent_to(result)
             if model is None:
                 break
             result = self._worked(result, model)
@@ -173,7 +173,7 @@ class _Way:
             return asked.handed_on(heard, self._followers(asked), asked.asked_at_ms)
         ended_at_ms = self.recorded.ended_at_ms
         judgement = Judgement(asked, heard, self.ground.min_confidence, max(asked.asked_at_ms, ended_at_ms))
-        return judgement.result(judgement.decision(self.recorded.decision.route.halt, ended_at_ms))
+        return _made(asked.record, judgement.decision(self.recorded.decision.route.halt, ended_at_ms))
 
     def _followers(self, asked: Asked) -> Fleet:
         """Whom it can be handed to. A recorded attempt tells who it was; elsewhere everybody runs."""
@@ -203,7 +203,7 @@ class _Way:
         route = asked.tag.route.model_copy(update={"reason": why})
         moment = Moment(asked.asked_at_ms, asked.timings(asked.asked_at_ms))
         decision = no_model(asked.question, NoModel(asked.tag.chosen, why, route), moment)
-        return Result(asked.record, (decision_output(asked.record, asked.question.src, decision),), decision=decision)
+        return _made(asked.record, decision)
 
     def _as_recorded(self, decision: Decision) -> Decision:
         """The decision with the record's times, and its words about the fleet, where it came about in the same way."""
@@ -216,3 +216,8 @@ class _Way:
         told = {"reason", "candidates", "arm", "propensity", "attempts"}
         route = decision.route.model_copy(update={name: getattr(own.route, name) for name in told})
         return decision.model_copy(update={"route": route, "timings_ms": own.timings_ms, "decided_at": own.decided_at})
+
+
+def _made(record: Record, decision: Decision) -> Result:
+    """A result that goes to no topic: its decision is not written out before it is the run's."""
+    return Result(record, (), decision=decision)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from backbone.stops import reach
 from replay import shelf
 from replay.again import Again, Ground, dead_again, decide_again, named_for
 from replay.index import Index, Outcome
@@ -56,6 +57,7 @@ class Worker:
             shelf.put(self.folder, own, made.decisions, first.offset)  # 1
         shelf.written(self.folder / LINES / _name(book), b"".join(in_order(made.lines)))  # 2
         shelf.written(done, json.dumps(asdict(made.counts)).encode())  # 3
+        reach("replay.after_chunk")
         return made.counts
 
     def _pairs(self, book: Book) -> Iterator[tuple[Record, Outcome | None]]:

@@ -12,6 +12,7 @@ from backbone import ledger, topics
 from backbone.errors import Fatal, Transient
 from backbone.history import read_back
 from backbone.settings import Settings
+from backbone.stops import reach
 from replay import shelf
 from replay.shelf import Book
 from schemas import headers as names
@@ -182,6 +183,7 @@ class _Scribe:
             first = self.held[0]
             day, source = shelf.day_of(first.timestamp_ms), first.source
             shelf.put(self.folder, Book(source.topic, day, source.partition, source.offset), self.held, end)
+            reach("export.after_file")
         self.held, self.held_bytes = [], 0
 
 
