@@ -21,12 +21,12 @@ from schemas.question import Question, decision_id
 from schemas.record import Record
 from schemas.refusal import Reason
 from schemas.result import Result
-from schemas.route import Attempt
+from schemas.route import Attempt, Tag
 from schemas.size import ATTEMPTS_MAX
 from schemas.source import Source
 from schemas.status import HealthState
 from schemas.tagged import question_from_tag
-from schemas.topic import model_topic
+from schemas.topic import DEAD_LETTERS, model_topic
 
 FleetOf = Literal["recorded", "healthy"]
 OnMiss = Literal["stop", "abstain"]
@@ -80,7 +80,7 @@ def dead_again(record: Record, reason: str, ground: Ground) -> Again:
         policy = ground.policy or next(iter(ground.policies.values()))
         world = World(policy, Fleet(ground.running), ground.choose, lambda question: None)
         result = judge(record, RecordedNames(reason), world, record.timestamp_ms)
-        if result.outputs[0].topic in (model_topic(name) for name in ground.identities) or result.decision is not None:
+        if result.decision is not None or not _is_outcome(result):
             raise Miss(f"{record.source}: it was a dead letter ({reason}), and would be decided now")
     return Again(None)
 
@@ -111,10 +111,9 @@ class _Way:
     def decided(self) -> Again:
         result = self._routed()
         for _ in range(HOPS_MAX):
-            model = None if result.decision is not None else self._sent_to(result)
-            if model is None:
+            if _is_outcome(result):
                 break
-            result = self._worked(result, model)
+            result = self._worked(result, self._sent_to(result))
         decision = None if result.decision is None else self._as_recorded(result.decision)
         return Again(decision, self.missed)
 
@@ -127,9 +126,12 @@ class _Way:
         world = World(self.policy, fleet, choose, lambda question: recorded.halted_at_router)
         return judge(self.record, RecordedNames(None), world, recorded.routed_at_ms(self.record.timestamp_ms))
 
-    def _sent_to(self, result: Result) -> str | None:
+    def _sent_to(self, result: Result) -> str:
         topic = result.outputs[0].topic
-        return next((name for name in self.ground.identities if model_topic(name) == topic), None)
+        for name in self.ground.identities:
+            if model_topic(name) == topic:
+                return name
+        raise Miss(f"{self.record.source}: it would go to {topic}, and the catalogue has no such model")
 
     def _worked(self, result: Result, model: str) -> Result:
         """What comes of the record that was sent to this model's topic."""
@@ -170,21 +172,20 @@ class _Way:
         else:
             heard = found
         if isinstance(heard, FailedGeneration):
-            return asked.handed_on(heard, self._followers(asked), asked.asked_at_ms)
+            return asked.handed_on(heard, self._followers(asked.model, asked.tag), asked.asked_at_ms)
         ended_at_ms = self.recorded.ended_at_ms
         judgement = Judgement(asked, heard, self.ground.min_confidence, max(asked.asked_at_ms, ended_at_ms))
         return _made(asked.record, judgement.decision(self.recorded.decision.route.halt, ended_at_ms))
 
-    def _followers(self, asked: Asked) -> Fleet:
+    def _followers(self, model: str, tag: Tag) -> Fleet:
         """Whom it can be handed to. A recorded attempt tells who it was; elsewhere everybody runs."""
-        known = self.ground.fleet == "recorded" and self.recorded.routed_as(asked.tag.route)
-        running = self.ground.running
-        return self.recorded.follower(asked.model, running) if known and self.recorded.attempt(asked.model) else Fleet(running)
+        recorded, running = self.recorded, self.ground.running
+        known = self.ground.fleet == "recorded" and recorded.routed_as(tag.route) and recorded.attempt(model) is not None
+        return recorded.follower(model, running) if known else Fleet(running)
 
     def _rescued(self, stranded: Stranded) -> Result:
         """It moves on, or ends, as the router that rescued it would have it, that saw this model down."""
-        fleet = self.recorded.follower(stranded.model, self.ground.running)
-        seen = Fleet(fleet.running, {stranded.model: _DOWN})
+        seen = Fleet(self._followers(stranded.model, stranded.tag).running, {stranded.model: _DOWN})
         late_ms = stranded.question.valid_until_ms - HOPELESS_MS
         for now_ms in (min(self._asked_at_ms(stranded.question, stranded.model), late_ms), late_ms):
             rescued = stranded.rescued(seen, lambda digest: self.policy, now_ms)
@@ -216,6 +217,11 @@ class _Way:
         told = {"reason", "candidates", "arm", "propensity", "attempts"}
         route = decision.route.model_copy(update={name: getattr(own.route, name) for name in told})
         return decision.model_copy(update={"route": route, "timings_ms": own.timings_ms, "decided_at": own.decided_at})
+
+
+def _is_outcome(result: Result) -> bool:
+    """Whether it is a decision or a dead letter, and no next hop."""
+    return result.decision is not None or result.outputs[0].topic == DEAD_LETTERS
 
 
 def _made(record: Record, decision: Decision) -> Result:

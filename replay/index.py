@@ -60,6 +60,7 @@ def build(folder: Path, told: Told) -> None:
             told(number, len(found))
             for record in shelf.read(folder, book):
                 _take(database, record)
+        told(len(found), len(found))
         database.executemany("INSERT INTO about VALUES (?, ?)", [("form", FORM), ("shelf", _digest_of(folder))])
         database.execute("COMMIT")
     shelf.written(folder / SEAL, _sha256(beside).encode())

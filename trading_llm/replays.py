@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -129,6 +130,8 @@ def _said() -> Iterator[None]:
         raise DidNotHold(str(error)) from None
     except (PlanError, ExportError, CatalogueError, PolicyError) as error:
         raise WrongUse(str(error)) from None
+    except (OSError, sqlite3.Error) as error:
+        raise DidNotHold(f"a folder cannot be read or written: {error}") from None
     except KeyboardInterrupt:
         raise DidNotHold("stopped; what was decided is kept, and the same command goes on from there") from None
 

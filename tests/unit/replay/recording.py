@@ -75,12 +75,13 @@ def means() -> Means:
 class _Control:
     policy_: Policy
     fresh: bool = True
+    halt: Halt | None = None
 
     def policy(self, digest: str | None = None) -> Policy | None:
         return self.policy_
 
     def halt_for(self, bot_id: str, symbol: str, model: str | None) -> Halt | None:
-        return Halt(scope=f"symbol/{symbol}", why="a test") if HELD in symbol and model is not None else None
+        return Halt(scope=f"symbol/{symbol}", why="a test") if HELD in symbol else self.halt
 
 
 @dataclass
@@ -88,16 +89,17 @@ class Live:
     """The pipeline in this process. `scripts`: what a model's engine is to do; `down`: who is rescued from."""
 
     scripts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    states: dict[str, HealthState] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
     down: str | None = None
+    committed: tuple[bool, Halt | None, int] | None = None  # when a decision is written: whether control is fresh, halt, how late
     policy: Policy = POLICY
     contexts: list[Record] = field(default_factory=list)
     outcomes: list[Record] = field(default_factory=list)
     dedupe: dict[int, Dedupe] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        settings = Settings(models=MODELS, hung_s=0.1)
-        control, fleet = _Control(self.policy), Fleet(MODELS)
+        settings, fleet = Settings(models=MODELS, hung_s=0.1), Fleet(MODELS)
+        control = self.control = _Control(self.policy)
         engines = {name: ScriptedEngine(SERVED[name], json.dumps(self.scripts.get(name, {}))) for name in MODELS}
         self.askers = {
             name: Asker(settings, SERVED[name], engine, control, Admission(4, engine.vitals), fleet)  # type: ignore[arg-type]
@@ -122,7 +124,7 @@ class Live:
         return [Decision.from_bytes(each.value) for each in self.outcomes if each.source.topic == DECISIONS]
 
     def _routed(self, came: Record) -> Output:
-        fleet = Fleet(MODELS, {name: Standing(state) for name, state in self.states.items()})
+        fleet = Fleet(MODELS, self.standings, now_ms())
         world = World(self.policy, fleet, choice(), lambda question: None)
         names = self.dedupe.setdefault(came.source.partition, Dedupe(1000))
         return judge(came, names, world, now_ms()).outputs[0]
@@ -131,7 +133,11 @@ class Live:
         model = output.topic.removeprefix(f"{CONTEXTS}.")
         tagged = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, now_ms())
         if model != self.down:
-            return (await self.askers[model].decide(tagged)).outputs[0]
+            result = await self.askers[model].decide(tagged)
+            if self.committed is not None and result.again is not None:
+                self.control.fresh, self.control.halt, later_ms = self.committed
+                result = result.again(now_ms() + later_ms) or result
+            return result.outputs[0]
         fleet = Fleet(MODELS, {model: Standing(HealthState.DOWN, "no worker")})
         rescued = Stranded(tagged, model, *question_from_tag(tagged), failed_of(tagged)).rescued(
             fleet, lambda digest: self.policy, now_ms()

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from deciders.fleet import Standing
 from replay import index
 from replay.again import Ground, Miss, dead_again, decide_again
 from replay.index import Index
 from replay.plan import Means, ground_of
 from replay.recorded import Recorded
 from schemas.decision import Decision
+from schemas.halt import Halt, HaltMode
 from schemas.status import HealthState
 from schemas.topic import DECISIONS
 from tests.unit.replay.recording import HELD, MODELS, Live, body, changed_means, means, plan
@@ -107,11 +109,33 @@ async def halts() -> Live:
     return live
 
 
+async def answers_that_were_written_late() -> Live:
+    live = Live()
+    reducing = Halt(scope="bot/bot", mode=HaltMode.REDUCE_ONLY, why="a test")
+    ways = [(True, None, 90_000), (False, None, 90_000), (True, Halt(why="a test"), 5), (True, reducing, 5)]
+    for number, committed in enumerate(ways):
+        live.committed = committed
+        for each in range(3):
+            live.control.fresh, live.control.halt = True, None
+            await live.ask(body(10 * number + each))
+    assert {each.status for each in live.decisions()} == {"EXPIRED", "HALTED", "DECIDED"}
+    assert any(each.route.halt and each.route.halt.scope == "control" for each in live.decisions())
+    return live
+
+
 async def models_out() -> Live:
-    live = Live(states={"qwen": HealthState.OPEN})
+    live = Live(standings={"qwen": Standing(HealthState.OPEN, "three of three hung")})
     await live.ask(body(0, **VOLATILE))
     await live.ask(body(1, fallback=False, **VOLATILE))
     assert [each.status == "ABSTAINED_NO_MODEL" for each in live.decisions()] == [False, True]
+    return live
+
+
+async def a_model_that_would_be_late() -> Live:
+    live = Live(standings={"qwen": Standing(waiting=10, service_ms=50_000)})
+    await live.ask(body(0, **VOLATILE))
+    (decision,) = live.decisions()
+    assert decision.model is not None and decision.model.name == "deepseek" and "are left" in decision.route.reason
     return live
 
 
@@ -125,7 +149,10 @@ async def rescues() -> Live:
     return live
 
 
-RUNS = [answers, fallbacks, a_chain_that_fails, refusals, expiries, halts, models_out, rescues]
+RUNS = [
+    answers, answers_that_were_written_late, fallbacks, a_chain_that_fails, refusals, expiries, halts, models_out,
+    a_model_that_would_be_late, rescues,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("run", RUNS)
