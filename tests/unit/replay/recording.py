@@ -13,7 +13,7 @@ from backbone.settings import REPOSITORY, Settings
 from deciders.dedupe import Dedupe
 from deciders.fleet import Fleet, Standing
 from deciders.judge import World, judge
-from deciders.stranded import Stranded
+from deciders.stranded import HOPELESS_MS, Stranded
 from replay import export, shelf
 from replay.export import TOPICS, Export, Stretch
 from replay.plan import Means, Plan
@@ -139,8 +139,10 @@ class Live:
                 result = result.again(now_ms() + later_ms) or result
             return result.outputs[0]
         fleet = Fleet(MODELS, {model: Standing(HealthState.DOWN, "no worker")})
-        rescued = Stranded(tagged, model, *question_from_tag(tagged), failed_of(tagged)).rescued(
-            fleet, lambda digest: self.policy, now_ms()
+        stranded = Stranded(tagged, model, *question_from_tag(tagged), failed_of(tagged))
+        late_ms = max(now_ms(), stranded.question.valid_until_ms - HOPELESS_MS)
+        rescued = next(
+            filter(None, (stranded.rescued(fleet, lambda digest: self.policy, at) for at in (now_ms(), late_ms))), None
         )
         assert rescued is not None
         return rescued.result.outputs[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,12 +18,50 @@ from replay.plan import Means, ground_of
 from replay.recorded import Recorded
 from schemas.decision import Decision
 from schemas.halt import Halt, HaltMode
+from schemas.policy import Policy
 from schemas.status import HealthState
 from schemas.topic import DECISIONS
 from tests.unit.replay.recording import HELD, MODELS, Live, body, changed_means, means, plan
 
 pytestmark = pytest.mark.unit
 
+FAULTS = ("garbage", "nan", "raise", "cut", "wrong_symbol", "big")
+STANDINGS = (
+    Standing(), Standing(HealthState.OPEN, "hung"), Standing(HealthState.DOWN), Standing(waiting=9, service_ms=9_000),
+    Standing(HealthState.PROBING, probes_left=1), Standing(HealthState.PROBING),
+)  # fmt: skip
+RICH = """
+default = "deepseek"
+
+[[rules]]
+name = "position"
+when = ["has_position"]
+model = "fingpt"
+alternatives = ["phi3"]
+min_confidence = 0.8
+mode = "label"
+
+[[rules]]
+name = "volatility"
+when = ["volatility_high"]
+model = "qwen"
+alternatives = ["phi3", "fingpt"]
+
+[[rules]]
+name = "sentiment"
+when = ["sentiment_clear"]
+model = "phi3"
+
+[fallback]
+deepseek = ["qwen", "phi3", "fingpt"]
+qwen = ["phi3", "deepseek"]
+phi3 = ["deepseek"]
+fingpt = ["qwen", "deepseek"]
+
+[models.phi3]
+min_confidence = 0.6
+mode = "full"
+"""
 VOLATILE = {"context": {"volatility": 0.9}}  # goes to qwen
 
 
@@ -160,6 +199,35 @@ async def test_a_replay_makes_the_very_decisions_of_the_live_run(run: Callable[[
     live: Live = await run()
     made = decided_again(live, live.put(tmp_path))
     assert [as_live(each) for each in made] == live.decisions()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_bots_ask_and_engines_do_a_replay_makes_the_very_decisions(seed: int, tmp_path: Path) -> None:
+    drawn = random.Random(seed)
+    faults = {name: {"faults": {drawn.choice(FAULTS): f"S{drawn.randrange(9)}"}} for name in MODELS}
+    live = Live(scripts=faults, policy=Policy.from_toml(RICH), down=drawn.choice((None, *MODELS)))
+    for number in range(60):
+        live.standings = {drawn.choice(MODELS): drawn.choice(STANDINGS)}
+        live.committed = drawn.choice((None, None, None, (True, None, 90_000), (True, Halt(why="a test"), 5)))
+        live.control.fresh, live.control.halt = True, None
+        await live.ask(question(number, drawn), partition=number % 3, late_ms=drawn.choice((0, 0, 900)))
+    made = decided_again(live, live.put(tmp_path))
+    assert [as_live(each) for each in made] == live.decisions()
+    assert len({each.status for each in made}) > 3
+
+
+def question(number: int, drawn: random.Random) -> dict[str, Any]:
+    """What a bot might ask, drawn."""
+    market: list[dict[str, Any]] = [
+        {}, {"volatility": 0.9}, {"sentiment": -0.9}, {"position": {"size": 2, "entry_price": 90.0}, "volume_ratio": 3.0},
+        {"market": "perp"}, {"news": [{"source": "x", "published_at": 1_600_000_000_000, "text": "up!"}]},
+    ]  # fmt: skip
+    asked: list[dict[str, Any]] = [
+        {}, {}, {"fallback": False}, {"model_preference": drawn.choice((*MODELS, "nobody"))}, {"ttl_ms": 500}, {"ttl_ms": -1},
+        {"risk_limits": {"max_position_pct": 0.01, "min_confidence": 0.9}}, {"risk_limits": {"allowed_actions": ["SELL"]}},
+        {"horizon_s": 60}, {"context_id": None}, {"context_id": f"c-{number - 3}"},
+    ]  # fmt: skip
+    return body(number, context=drawn.choice(market), **drawn.choice(asked))
 
 
 async def test_what_was_read_from_a_record_says_so(tmp_path: Path) -> None:
