@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,31 @@ async def test_another_policy_takes_answers_that_were_recorded_for_others_by_the
     made = decided_again(live, live.put(tmp_path), ground(tmp_path, policy=text))
     assert [each.model.name for each in made if each.model] == ["phi3", "phi3"]
     assert made[0].probs == made[1].probs
+
+
+async def test_a_healthy_fleet_asks_whom_the_rules_name_and_misses_what_that_model_never_said(tmp_path: Path) -> None:
+    live = await models_out()
+    made = decided_again(live, live.put(tmp_path), ground(tmp_path, fleet="healthy", on_miss="abstain"))
+    assert all("no answer of qwen is recorded" in each.route.reason for each in made)
+    assert all("this model was not asked about this context" in each.route.reason for each in made)
+
+
+async def test_a_policy_that_nobody_kept_is_a_miss(tmp_path: Path) -> None:
+    live = Live()
+    await live.ask(body(0))
+    folder = live.put(tmp_path)
+    own = ground(folder)
+    with pytest.raises(Miss, match=r"its policy .* is not among the recorded ones"):
+        decided_again(live, folder, replace(own, policies={}))
+
+
+async def test_a_dead_letter_that_would_be_decided_now_is_a_miss(tmp_path: Path) -> None:
+    live = Live()
+    await live.ask(body(0))
+    own = ground(live.put(tmp_path))
+    assert dead_again(live.contexts[0], "undecidable", own).decision is None, "what ended its processes stays given up"
+    with pytest.raises(Miss, match="would be decided now"):
+        dead_again(live.contexts[0], "not_json", own)
 
 
 async def test_a_tighter_threshold_abstains_where_the_recorded_decision_acted(tmp_path: Path) -> None:
