@@ -24,11 +24,11 @@ from backbone.lane_state import LaneState, Limits, Write
 from backbone.producer import TransactionalProducer
 from backbone.progress import Mark
 from backbone.protocol import NO_OFFSET, committed
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
 from backbone.transaction import LOST, Writer
 from schemas.record import Output, Record
+from schemas.result import Result
 
 TICK_S = 0.1  # how often what waits (for its key, or for `control`) is looked at again
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from backbone.outbox import Outbox
 from backbone.progress import WINDOW_OFFSETS, Mark, Progress
-from backbone.result import Result
 from schemas.record import Record
+from schemas.result import Result
 
 SUSPECT_AFTER_CLAIMS = 2  # from here on the records that may have killed an owner are asked one by one
 UNDECIDABLE_AFTER_CLAIMS = 4  # and here the first of them is given up

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from backbone.order import KeyOrder
-from backbone.result import Result
 from schemas.record import Record
+from schemas.result import Result
 
 
 class Outbox:

@@ -16,10 +16,10 @@ from backbone.lane import Lane, Place
 from backbone.membership import Membership
 from backbone.progress import Mark
 from backbone.protocol import leave_group
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
 from schemas.record import Record
+from schemas.result import Result
 
 # A fenced process must first learn whether the lane moved: two heartbeats. Two parties that both claim at once are a livelock.
 FENCED_PAUSE_HEARTBEATS = 2

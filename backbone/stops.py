@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 NAMES = frozenset({
     "claim.after_fence", "claim.after_offset", "read.after_poll", "decide.after_answer", "lane.after_begin",
     "lane.after_produce", "lane.after_offsets", "lane.before_end", "lane.after_end", "revoke.inside",
+    "export.after_file", "replay.after_chunk",
 })  # fmt: skip
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from prometheus_client import Counter, Gauge, Histogram
 
 from backbone.repeats import Repeats
-from backbone.result import Result
 from schemas.canonical import parse_rfc3339
 from schemas.decision import Decision
 from schemas.headers import REASON, header_text
+from schemas.result import Result
 from schemas.topic import is_replay
 
 log = logging.getLogger("trading_llm")

@@ -214,6 +214,17 @@ async def policy_in_force(settings: Settings) -> Policy | None:
         raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
 
 
+async def policies(settings: Settings) -> dict[str, str]:
+    """The text of every policy that lies on `control`, by its digest. Raises Fatal."""
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            values = await _said(settings)
+    except (KafkaError, TimeoutError) as error:
+        raise Fatal(f"broker at {settings.kafka_bootstrap}: {error!r}; is it up, with its topics?") from error
+    found = {key.removeprefix("policy/"): value for key, value in values.items() if key.startswith("policy/")}
+    return {name: policy.text for name, value in found.items() if (policy := _sound(value, name)) is not None}
+
+
 async def publish_policy(settings: Settings, text: str, name: str = "policy") -> str:
     """Put this policy in force; answers its digest. `name` is its file's.
 
@@ -237,8 +248,12 @@ async def publish_policy(settings: Settings, text: str, name: str = "policy") ->
 async def _current(settings: Settings) -> Policy | None:
     values = await _said(settings)
     digest = (values.get(POLICY_CURRENT) or b"").decode("utf-8", "replace").strip().strip('"')
+    return _sound(values.get(f"policy/{digest}"), digest)
+
+
+def _sound(value: bytes | None, digest: str) -> Policy | None:
     try:
-        policy = Policy.from_toml(json.loads(values.get(f"policy/{digest}") or b"")["text"])
+        policy = Policy.from_toml(json.loads(value or b"")["text"])
     except (ValueError, KeyError, TypeError, PolicyError):
         return None
     return policy if policy.digest == digest else None

@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from backbone.errors import Doubt, Fenced
 from backbone.producer import TransactionalProducer
 from backbone.progress import Mark
-from backbone.result import Result
 from backbone.stops import reach
 from schemas.record import Output
+from schemas.result import Result
 
 # What a client raises when a request failed, or could not be sent: from then on only the broker knows.
 LOST = (KafkaError, OSError, TimeoutError)

@@ -69,8 +69,8 @@ SCHEMA_DIGEST: Final[Mapping[AnswerMode, str]] = {
 class RawAnswer:
     """What an engine gave back, unjudged. `text` is the whole answer, in `label` mode the bare label.
 
-    `label_logprobs` are the natural logarithms of the labels' probabilities, up to a constant; `finished` is False
-    where the answer was cut off by its length.
+    `label_logprobs` are the natural logarithms of the labels' probabilities, up to a constant; of an answer that is read from a
+    record, `probs` is what they came to. `finished` is False where the answer was cut off by its length.
     """
 
     text: str
@@ -79,6 +79,7 @@ class RawAnswer:
     cached_tokens: int = 0
     completion_tokens: int = 0
     finished: bool = True
+    probs: Probs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def read_answer(raw: RawAnswer, asked: Asked) -> Answer | BadAnswer:
     """The answer in a raw text, or why it is none. Text that is not exactly the agreed JSON is never mended."""
     try:
         _check_length(raw)
-        probs = label_probs(raw.label_logprobs)
+        probs = raw.probs or label_probs(raw.label_logprobs)
         return _label(raw, asked, probs) if asked.mode == "label" else _full(raw, asked, probs)
     except _Bad as error:
         return error.bad

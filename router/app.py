@@ -11,10 +11,10 @@ from backbone.reader import Reader
 from backbone.second_reader import SecondReader
 from backbone.settings import Settings
 from deciders.fleet import Fleet
+from deciders.judge import World
 from router.choice import load_choice
 from router.fleet import FleetView
 from router.intake import REPLAY_BATCH, LiveIntake, ReplayIntake
-from router.judge import World
 from router.rescue import Rescue
 from schemas.halt import TRADING_DISABLED, Halt
 from schemas.policy import Policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from backbone.errors import Fatal
-from router.judge import Choose
+from deciders.judge import Choose
 
 
 def load_choice(name: str, catalogue: tuple[str, ...]) -> Choose:

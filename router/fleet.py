@@ -13,7 +13,6 @@ from backbone.errors import Fatal, Transient
 from backbone.heartbeat import LOOK_EVERY_S, Heartbeats
 from backbone.lag import Lag, LagReader
 from backbone.lane import Lane, now_ms
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.tail import Tail
 from backbone.topics import plan
@@ -25,6 +24,7 @@ from router.bulletin import Bulletin
 from router.waiting import Waiting
 from schemas.headers import SRC, header_text
 from schemas.record import Record
+from schemas.result import Result
 from schemas.status import Heartbeat, WorkerState
 from schemas.topic import CONTEXTS, DECISIONS, model_topic
 

@@ -12,17 +12,17 @@ from backbone import telemetry
 from backbone.history import read_back
 from backbone.lane import Lane, Place, now_ms
 from backbone.progress import Mark
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
-from router.dedupe import Dedupe
+from deciders.dedupe import Dedupe
+from deciders.judge import World, judge, remember
 from router.fleet import FleetView
-from router.judge import World, judge, remember
 from router.misplaced import Misplaced
 from router.rescue import Rescue
 from schemas.dead_letter import dead_letter_output
 from schemas.record import Record
 from schemas.refusal import Reason
+from schemas.result import Result
 
 SLICE_S = 0.005  # how long judging may keep the event loop, and with it the heartbeat, from its turn
 # Of replayed records: few, since what writes them keeps the event loop from live ones, too.

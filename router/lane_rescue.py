@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from backbone import telemetry
 from backbone.cancellation import heed
 from backbone.lane import Lane, now_ms
-from backbone.result import Result
 from deciders.fleet import Fleet
-from router.stranded import EXPIRED, NO_MODEL, UNDECIDABLE, PolicyOf, Rescued, Stranded, read_stranded
+from deciders.stranded import EXPIRED, NO_MODEL, UNDECIDABLE, PolicyOf, Rescued, Stranded, read_stranded
+from schemas.result import Result
 
 BATCH = 200  # records a read, as of `contexts`
 # Twice in the second before its deadline in which a context that nobody can take is given up.

@@ -19,6 +19,8 @@ HOMES = {
     "decide": "trading_llm.deciding:decide",
     "explain": "trading_llm.explaining:explain",
     "audit": "trading_llm.audit:audit",
+    "ledger": "trading_llm.ledgers:app",
+    "replay": "trading_llm.replays:app",
     "watch": "trading_llm.watching:watch",
     "feed": "trading_llm.feeding:feed",
     "models": "trading_llm.models:app",

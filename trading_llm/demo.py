@@ -17,6 +17,7 @@ import httpx
 import typer
 from rich.console import Console
 
+from backbone import ledger
 from backbone.errors import Doubt
 from backbone.settings import REPOSITORY, Settings
 from deploy.local import MachineError, Plan, Ports, running
@@ -24,7 +25,6 @@ from deploy.local.errors import PortTakenError
 from deploy.local.ports import VARIABLES, check_free
 from examples.momentum_bot import bots
 from gateway.outcome import Outcome, outcome_of
-from trading_llm import ledger
 from trading_llm.exits import Away, DidNotHold
 from trading_llm.feed import Fed, Feed
 from trading_llm.link import Link

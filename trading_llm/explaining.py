@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from backbone import ledger
 from backbone.settings import Settings
 from gateway.outcome import Answered, Dead, outcome_of
 from schemas.canonical import rfc3339
@@ -18,7 +19,7 @@ from schemas.headers import CONTEXT_ID, header_text
 from schemas.question import decision_id, sender_key
 from schemas.record import Record
 from schemas.topic import DECISIONS
-from trading_llm import ledger, say
+from trading_llm import say
 from trading_llm.exits import DidNotHold, WrongUse
 from trading_llm.surroundings import settings
 from trading_llm.trail import tree

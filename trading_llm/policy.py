@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from backbone import topics
+from backbone import ledger, topics
 from backbone.settings import Settings
 from schemas.canonical import rfc3339
 from schemas.context import read_context
@@ -22,7 +22,7 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Rejected
 from schemas.source import Source
 from schemas.topic import CONTEXTS
-from trading_llm import ledger, policy_explain, policy_recorded, say
+from trading_llm import policy_explain, policy_recorded, say
 from trading_llm.exits import DidNotHold, WrongUse
 from trading_llm.policy_choice import Choice, Ground, choose
 from trading_llm.policy_diff import Difference

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backbone import ledger
+from backbone.ledger import Ends
 from backbone.settings import Settings
 from schemas.topic import CONTEXTS
-from trading_llm import ledger
-from trading_llm.ledger import Ends
 
 
 @dataclass(frozen=True, slots=True)

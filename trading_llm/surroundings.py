@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from backbone import stops
 from backbone.settings import Settings
 from deploy.local import MachineError, Plan, state_dir_of
 
@@ -16,4 +17,6 @@ def settings() -> Settings:
         known = {}
     for name, value in known.items():
         os.environ.setdefault(name, value)
-    return Settings()
+    found = Settings()
+    stops.arm(found.stop_points)
+    return found

@@ -6,47 +6,35 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from backbone import telemetry
 from backbone.control import Control
 from backbone.errors import Transient
 from backbone.lane import now_ms
-from backbone.result import Result
 from backbone.settings import Settings
 from backbone.stops import reach
-from deciders import answer as answers
-from deciders.answer import AnswerMode, BadAnswer, RawAnswer, read_answer
-from deciders.features import compute_features
+from deciders.answer import AnswerMode, RawAnswer
+from deciders.asked import NO_HALTS_KNOWN, Asked, Generated, Judgement, NoAnswer, Put
 from deciders.fleet import Fleet
-from deciders.prompt import render
 from schemas.dead_letter import dead_letter_output
 from schemas.decision import Decision, FailedGeneration, failed_of
-from schemas.halt import TRADING_DISABLED, Halt, HaltMode
+from schemas.halt import TRADING_DISABLED, Halt
 from schemas.headers import CONTEXT_ID, header_text
 from schemas.question import Question
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
+from schemas.result import Result
 from schemas.source import Source
 from schemas.tagged import question_from_tag, source_of
 from schemas.topic import is_replay
 from workers.admission import Admission
-from workers.asked import NO_HALTS_KNOWN, Asked, Generated, Judgement
-from workers.catalogue import Served, generation_key
+from workers.catalogue import Served
 from workers.engine import LIVE, REPLAY, Ask, Engine, EngineFailed, Priority
 from workers.service_times import ServiceTimes
 
 POLICY_WAIT_S = 5.0  # a policy put in force a moment ago reaches every reader of `control` well within this
 # The engine computes a replayed question when live ones leave it a place: silence on it says little, but it must end.
 REPLAYED_HUNG_TIMES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The engine gave nothing: the attempt's outcome, without `failed:`, and a sentence for people."""
-
-    outcome: Literal["hung", "raised"]
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +62,7 @@ class Asker:
             return undecidable(record, f"its record on {record.source.topic} cannot be read: {refusal}")
         async with self.admission.slot(_priority(record)):
             asked = replace(asked, asked_at_ms=now_ms())
-            if (ended := self._ended(asked)) is not None:
+            if (ended := asked.ended(self._halt_for(asked.question))) is not None:
                 return ended
             mode = asked.policy.mode(self.model, asked.tag.route.rule)
             if (late := self._late(asked, mode)) is None:
@@ -89,15 +77,6 @@ class Asker:
                 raise Transient(f"policy {tag.route.policy} is not on topic control: run `trading-llm topics apply`")
             await asyncio.sleep(0.1)
         return Asked(record, question, tag, policy, self.model, failed_of(record))
-
-    def _ended(self, asked: Asked) -> Result | None:
-        """What ends it before it is asked, if anything."""
-        if asked.question.is_over(asked.asked_at_ms):
-            return asked.expired(asked.asked_at_ms)
-        halt = self._halt_for(asked.question)
-        if halt is not None and halt.mode is HaltMode.FULL:
-            return asked.halted(halt, asked.asked_at_ms)
-        return None
 
     def _late(self, asked: Asked, mode: AnswerMode) -> Asked | None:
         """The question as one that is not asked, where its answer would come too late; None where it is to be asked.
@@ -120,8 +99,7 @@ class Asker:
         return late.expired(max(now_ms(), over_ms))
 
     def _ask(self, asked: Asked, mode: AnswerMode) -> Ask:
-        features = compute_features(asked.question.event.context, asked.policy.features)
-        prompt = render(self.served.serving.template, asked.question, features)
+        prompt = asked.prompt(self.served.serving.template)
         return Ask(str(asked.record.source), prompt, mode, _priority(asked.record))
 
     async def _put(self, asked: Asked, ask: Ask) -> Result:
@@ -156,21 +134,11 @@ class Asker:
     def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | NoAnswer | None) -> Result:
         if raw is None:
             return asked.tried("failed:hung", now_ms()).expired(now_ms())
-        parts = self.engine.parts(ask)
-        key = generation_key(parts)
-        outcome: str
-        if isinstance(raw, NoAnswer):
-            outcome, text = raw.outcome, raw.why
-        else:
-            question, policy = asked.question, asked.policy
-            terms = answers.Asked(question.symbol, question.event.context.price_ref, ask.mode, policy.limits.default_size_pct)
-            answer = read_answer(raw, terms)
-            if not isinstance(answer, BadAnswer):
-                used = self.engine.used(question.as_of_ms)
-                return self._publishable(asked, Generated(answer, raw, ask.prompt, key, parts, used))
-            outcome, text = answer.outcome, raw.text
-        failure = FailedGeneration(model=self.model, key=key, parts=parts, why=outcome, text=text)
-        return asked.handed_on(failure, self.fleet, now_ms())
+        put = Put(ask.prompt, ask.mode, self.engine.parts(ask), self.engine.used(asked.question.as_of_ms))
+        heard = asked.heard(put, raw)
+        if isinstance(heard, FailedGeneration):
+            return asked.handed_on(heard, self.fleet, now_ms())
+        return self._publishable(asked, heard)
 
     def _publishable(self, asked: Asked, generated: Generated) -> Result:
         judgement = Judgement(asked, generated, self.settings.min_llm_confidence, now_ms())

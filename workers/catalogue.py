@@ -9,22 +9,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ValidationError
 
-from deciders.answer import SCHEMA_DIGEST, AnswerMode
+from deciders.answer import AnswerMode
+from deciders.identity import Identity
 from deciders.prompt import Prompt
 from schemas.canonical import canonical_json, digest
 from schemas.catalogue import ModelEntry, Serving, Weights
 from schemas.decision import GenerationParts, ModelUsed
 
-DAY_MS = 86_400_000
 CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".pkl", ".ckpt"})  # files that can run when read
 CODE_KEY = "auto_map"  # of a config: names Python files of its repository, to be imported
 WEIGHT_SUFFIX = ".safetensors"
 STAND_INS = "trading-llm/"  # how the ids of our own weights begin
-SAMPLING = {"temperature": 0, "seed": 0}
 
 
 class CatalogueError(ValueError):
@@ -50,21 +48,18 @@ class Served:
     stand_in: bool
 
     @cached_property
-    def weights_digest(self) -> str:
-        """One digest over the model's files but the tokenizer's, and over fewer bits, which change answers, too."""
+    def identity(self) -> Identity:
+        """What its generations are known by. Of a stand-in's knowledge nobody can say up to when it reaches."""
         engine = self.serving.engine
         bits = {"quantization": engine.quantization, "kv_cache_dtype": engine.kv_cache_dtype}
-        return _digest_of(self.serving.weights, lambda name: not _is_tokenizer(name), bits)
-
-    @cached_property
-    def tokenizer_digest(self) -> str:
-        """One digest over the tokenizer's files."""
-        return _digest_of(self.serving.weights, _is_tokenizer)
-
-    @cached_property
-    def adapter_digest(self) -> str | None:
-        """One digest over the adapter's files; None where there is none."""
-        return None if self.serving.adapter is None else _digest_of(self.serving.adapter, lambda _: True)
+        return Identity(
+            template=self.serving.template,
+            tokenizer=_digest_of(self.serving.weights, _is_tokenizer),
+            weights=_digest_of(self.serving.weights, lambda name: not _is_tokenizer(name), bits),
+            adapter=None if self.serving.adapter is None else _digest_of(self.serving.adapter, lambda _: True),
+            answer_tokens_max=engine.answer_tokens_max,
+            knowledge_cutoff=None if self.stand_in else self.entry.knowledge_cutoff,
+        )
 
     def used(self, engine: str, as_of_ms: int) -> ModelUsed:
         """The model as a decision names it, for a context that describes the market at `as_of_ms`."""
@@ -75,20 +70,12 @@ class Served:
             revision=self.serving.weights.revision,
             adapter=None if adapter is None else f"{adapter.id}@{adapter.revision}",
             engine=engine,
-            cutoff="unknown" if self.stand_in else cutoff(self.entry, as_of_ms),
+            cutoff=self.identity.cutoff(as_of_ms),
         )
 
     def parts(self, prompt: Prompt, mode: AnswerMode) -> GenerationParts:
         """The digests that tell one generation from another."""
-        sampling = SAMPLING | {"max_tokens": self.serving.engine.answer_tokens_max if mode == "full" else 1}
-        return GenerationParts(
-            prompt=digest(prompt.text.encode()),
-            tokenizer=self.tokenizer_digest,
-            weights=self.weights_digest,
-            adapter=self.adapter_digest,
-            sampling=digest(canonical_json(sampling)),
-            schema_=SCHEMA_DIGEST[mode],
-        )
+        return self.identity.parts(prompt, mode)
 
     def verify(self) -> None:
         """Raises CatalogueError unless every file is there, is the one of the digest, and nothing else is."""
@@ -129,19 +116,6 @@ def serve(entry: ModelEntry, folder: Path, weights_root: Path | None) -> Served:
             "and there is no stand-in"
         )
     return _found(entry, entry.stand_in, folder)
-
-
-def cutoff(entry: ModelEntry, as_of_ms: int) -> Literal["past_cutoff", "in_window", "unknown"]:
-    """Whether the market described lies after what the model can have read (`past_cutoff`), or may be known to it."""
-    if entry.knowledge_cutoff is None:
-        return "unknown"
-    end_ms = (entry.knowledge_cutoff.toordinal() + 1 - 719_163) * DAY_MS  # 719,163 is the ordinal of 1970-01-01
-    return "past_cutoff" if as_of_ms >= end_ms else "in_window"
-
-
-def generation_key(parts: GenerationParts) -> str:
-    """The content key of a generation: a digest of its parts."""
-    return digest(canonical_json(parts.model_dump(by_alias=True)))
 
 
 def _entry(path: Path) -> ModelEntry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from deciders.answer import AnswerMode, RawAnswer
+from deciders.identity import Identity
 from deciders.prompt import Prompt
 from schemas.decision import GenerationParts, ModelUsed
 from workers.catalogue import Served
@@ -68,6 +69,15 @@ def prepare_environment(kind: EngineKind, served: Served) -> None:
         from workers.engine_environment import prepare
 
         prepare(served.serving.engine)
+
+
+def identity_of(kind: EngineKind, served: Served) -> Identity:
+    """What the generations of such an engine are known by; no engine is needed to know it."""
+    if kind == "scripted":
+        from workers.engine_scripted import scripted
+
+        return scripted(served.identity)
+    return served.identity
 
 
 def build_engine(kind: EngineKind, served: Served, script: str = "{}") -> Engine:

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deciders.answer import ANSWER_HEAD, LABELS, RawAnswer
+from deciders.identity import Identity
 from schemas.canonical import digest
 from schemas.decision import GenerationParts, ModelUsed
 from schemas.size import GENERATION_BYTES_MAX
@@ -54,7 +55,7 @@ class ScriptedEngine:
     """Answers at once. It has the catalogue entry's name and concurrency, and says that it is scripted."""
 
     def __init__(self, served: Served, script: str = "{}") -> None:
-        self._served = served
+        self._served, self._identity = served, scripted(served.identity)
         self._script = _read(script)
         self._slots = asyncio.Semaphore(served.entry.concurrency)
         self._died = False
@@ -68,9 +69,7 @@ class ScriptedEngine:
         return ModelUsed(name=self._served.entry.name, id="trading-llm/scripted", revision="1", engine=ENGINE)
 
     def parts(self, ask: Ask) -> GenerationParts:
-        """As a real engine's, but that no file has a part in it."""
-        own = self._served.parts(ask.prompt, ask.mode)
-        return own.model_copy(update={"tokenizer": NO_FILE, "weights": digest(ENGINE.encode()), "adapter": None})
+        return self._identity.parts(ask.prompt, ask.mode)
 
     async def start(self) -> None:
         """There is nothing to load."""
@@ -121,6 +120,11 @@ class ScriptedEngine:
         if fault == "raise":
             raise EngineFailed(f"{self._served.entry.name}: the engine failed by its script")
         return answer if fault is None else _spoiled(answer, fault)
+
+
+def scripted(identity: Identity) -> Identity:
+    """What this engine's generations are known by: as a real one's, but that no file has a part in them."""
+    return replace(identity, tokenizer=NO_FILE, weights=digest(ENGINE.encode()), adapter=None, knowledge_cutoff=None)
 
 
 def answer_of(ask: Ask) -> RawAnswer:

@@ -29,9 +29,10 @@ from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.loggers import PrometheusStatLogger
 
 from deciders.answer import ANSWER_HEAD, ANSWER_TAIL, LABELS, AnswerMode, RawAnswer
+from deciders.identity import SAMPLING
 from deciders.prompt import Prompt
 from schemas.decision import GenerationParts, ModelUsed
-from workers.catalogue import SAMPLING, CatalogueError, Served
+from workers.catalogue import CatalogueError, Served
 from workers.engine import Ask, EngineDied, EngineFailed
 from workers.engine_fork import cut_off_forks
 from workers.vitals import Pulse, Step, Sums, Vitals

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from backbone.lane import Lane
 from backbone.progress import Mark
-from backbone.result import Result
 from schemas.record import Record
+from schemas.result import Result
 from workers.ask import Asker, undecidable
 from workers.engine import Priority
 

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from backbone.settings import Settings
+from deciders.dedupe import Dedupe
 from deciders.features import compute_features
 from deciders.fleet import Fleet, Standing
+from deciders.judge import World, judge
 from router.choice import load_choice
-from router.dedupe import Dedupe
-from router.judge import World, judge
 from schemas.context import read_context
 from schemas.policy import Policy
 from schemas.question import resolve

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from schemas.decision import Decision
@@ -17,7 +17,7 @@ from tests.support.watch import Watch
 BASE = {"price": 100.0, "volatility": 0.2, "volume_ratio": 1.0, "sentiment": 0.0}
 
 
-def running(pipeline: Pipeline, router: dict[str, str] | None = None, **scripts: str) -> Iterator[Pipeline]:
+def running(pipeline: Pipeline, router: dict[str, str] | None = None, **scripts: str) -> Generator[Pipeline, None, None]:
     """A router and a worker of each model, ready, until this is closed; `scripts`: what a model's engine is to do."""
     try:
         pipeline.router(env=router or {})

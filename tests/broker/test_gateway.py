@@ -12,12 +12,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from backbone import ledger
 from backbone.settings import Settings
 from schemas.decision import Decision, Status
 from tests.support.kafka import Broker
 from tests.support.redis import RedisServer
 from tests.support.stack import Pipeline
-from trading_llm import ledger
 
 pytestmark = pytest.mark.broker
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from deciders import answer as answers
-from deciders.answer import AnswerMode, BadAnswer, RawAnswer, read_answer
+from deciders.answer import RATIONALE_CHARACTERS_MAX, AnswerMode, RawAnswer
+from deciders.asked import Asked, Judgement, Put
 from deciders.fleet import Fleet
 from deciders.prompt import Prompt
 from deciders.quoting import clean_text
@@ -18,7 +18,6 @@ from schemas.record import Record
 from schemas.route import Route
 from schemas.size import VALUE_BYTES_MAX
 from schemas.tagged import tag_for
-from workers.asked import Asked, Generated, Judgement
 
 PROMPT = Prompt("", "")
 PARTS = GenerationParts(prompt="0", tokenizer="0", weights="0", sampling="0", schema_="0")
@@ -31,15 +30,12 @@ def decision_of(question: Question, policy: Policy, raw: RawAnswer, mode: Answer
     """The decision that this raw answer comes to, where no other model of the chain can be asked."""
     now_ms = question.received_at_ms + 100
     asked = _asked(question, policy, model)
-    terms = answers.Asked(question.symbol, question.event.context.price_ref, mode, policy.limits.default_size_pct)
-    read = read_answer(raw, terms)
-    if isinstance(read, BadAnswer):
-        failure = FailedGeneration(model=model, key="0", parts=PARTS, why=read.outcome, text=raw.text)
-        result = asked.handed_on(failure, NOBODY, now_ms)
+    heard = asked.heard(Put(PROMPT, mode, PARTS, USED), raw)
+    if isinstance(heard, FailedGeneration):
+        result = asked.handed_on(heard, NOBODY, now_ms)
         assert result.decision is not None
         return result.decision
-    generated = Generated(read, raw, PROMPT, "0", PARTS, USED)
-    return Judgement(asked, generated, THRESHOLD, now_ms).decision(None, now_ms)
+    return Judgement(asked, heard, THRESHOLD, now_ms).decision(None, now_ms)
 
 
 def _asked(question: Question, policy: Policy, model: str) -> Asked:
@@ -53,7 +49,7 @@ def check_inside(decision: Decision, question: Question, policy: Policy) -> None
     written = decision.to_bytes()
     assert Decision.from_bytes(written) == decision and len(written) <= VALUE_BYTES_MAX
     assert (decision.symbol, decision.bot_id, decision.context_id) == (question.symbol, question.bot_id, question.context_id)
-    assert len(decision.rationale) <= answers.RATIONALE_CHARACTERS_MAX
+    assert len(decision.rationale) <= RATIONALE_CHARACTERS_MAX
     said = decision.rationale.removesuffix("…")  # what is cut says so
     assert said.isprintable() and clean_text(said) == said
     if decision.status is Status.ABSTAINED_BAD_OUTPUT:

@@ -21,9 +21,9 @@ from backbone.errors import Doubt, Fenced
 from backbone.lane import Lane, Place
 from backbone.progress import Mark
 from backbone.protocol import NO_OFFSET, committed
-from backbone.result import Result
 from backbone.stops import reach
 from backbone.transaction import Writer
+from schemas.result import Result
 from tests.model import planted as in_the_model
 from tests.model.planted import Plant
 

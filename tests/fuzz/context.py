@@ -10,11 +10,11 @@ import json
 import sys
 from functools import cache
 
+from deciders.dedupe import Dedupe
 from deciders.features import Features
 from deciders.fleet import Fleet
+from deciders.judge import World, judge
 from deciders.routing import Chosen, NoModel, choose_model
-from router.dedupe import Dedupe
-from router.judge import World, judge
 from schemas.catalogue import Template
 from schemas.decision import Decision
 from schemas.headers import REASON, header_text

@@ -109,7 +109,7 @@ async def _decisions(settings: Settings) -> list[tuple[int, dict[str, Any]]]:
     try:
         consumer.assign([clients.TopicPartition(DECISIONS, each) for each in range(8)])
         ends = await consumer.end_offsets(consumer.assignment())
-        found = []
+        found: list[tuple[int, dict[str, Any]]] = []
         while any([await consumer.position(each) < end for each, end in ends.items()]):
             for records in (await asyncio.wait_for(consumer.getmany(timeout_ms=500), WAVE_S_MAX)).values():
                 found.extend((number_in(each.value) or 0, json.loads(each.value)) for each in records)

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("schemas", "backbone", "deciders", "router", "workers", "gateway", "trading_llm", "deploy", "examples", "tests")
+OURS = ("schemas", "backbone", "deciders", "router", "workers", "gateway", "replay", "trading_llm", "deploy", "examples", "tests")
 FILES = sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("deploy", "tests") for path in (ROOT / folder).rglob("*.sh"))
 
@@ -24,8 +24,8 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manag
 # What decides is pure: time, randomness, files and the environment come in as arguments.
 PURE = (
     "schemas/", "deciders/", "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
-    "backbone/result.py", "router/dedupe.py", "router/judge.py", "router/stranded.py",
-    "workers/asked.py", "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
+    "replay/again.py", "replay/answers.py", "replay/recorded.py",
+    "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
     "workers/service_times.py", "workers/vitals.py", "workers/watchdog.py",
     *(f"trading_llm/{noun}.py" for noun in (
         "case", "court", "docket", "evidence", "fault", "likeness", "prefix", "standing", "strict", "verdict",

@@ -12,8 +12,8 @@ from math import inf
 
 from backbone.lane_state import MARK_ONLY, LaneState, Limits, Write
 from backbone.progress import Mark
-from backbone.result import Result
 from schemas.record import Record
+from schemas.result import Result
 from tests.model.broker import Broker, EndRequest, FencedOff, Unstable, Written
 from tests.model.world import World
 

@@ -12,9 +12,9 @@ from backbone.lane_state import MARK_ONLY, LaneState, Write
 from backbone.order import KeyOrder
 from backbone.outbox import Outbox
 from backbone.progress import Mark, Progress
-from backbone.result import Result
-from router.dedupe import Dedupe, Name, Seen
+from deciders.dedupe import Dedupe, Name, Seen
 from schemas.record import Record
+from schemas.result import Result
 from tests.model.owner import Owner
 
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -9,11 +9,11 @@ from typing import ClassVar
 from hypothesis.stateful import invariant
 
 from backbone.lane_state import Limits
+from deciders.dedupe import Dedupe
 from deciders.features import Features
 from deciders.fleet import Fleet
+from deciders.judge import World, judge, remember
 from deciders.routing import Chosen, NoModel, choose_model
-from router.dedupe import Dedupe
-from router.judge import World, judge, remember
 from schemas.headers import REASON, header_text
 from schemas.policy import Policy
 from schemas.question import Question

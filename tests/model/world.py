@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import Enum
 
-from backbone.result import Result
 from schemas.record import Output, Record
+from schemas.result import Result
 
 UNDECIDABLE = "UNDECIDABLE"
 UNTIL_MS = "until_ms"  # the header that says until when an answer may act

@@ -15,9 +15,9 @@ from backbone import clients, lane
 from backbone.lane import Lane
 from backbone.progress import Mark
 from backbone.reader import Reader
-from backbone.result import Result
 from backbone.settings import Settings
 from schemas.record import Output, Record
+from schemas.result import Result
 from schemas.source import Source
 from tests.model.broker import Broker, FencedOff, Unstable, Written
 

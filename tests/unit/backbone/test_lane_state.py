@@ -13,8 +13,8 @@ from backbone.lane_state import (
     Limits,
 )
 from backbone.progress import Mark
-from backbone.result import Result
 from schemas.record import Output, Record
+from schemas.result import Result
 from schemas.source import Source
 
 pytestmark = pytest.mark.unit

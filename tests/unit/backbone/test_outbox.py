@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from backbone.outbox import Outbox
-from backbone.result import Result
 from schemas.record import Output, Record
+from schemas.result import Result
 from schemas.source import Source
 
 pytestmark = pytest.mark.unit

@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NotCoordinatorForG
 from backbone import reader as readers
 from backbone.errors import Doubt, Fatal
 from backbone.progress import Mark
-from backbone.result import Result
 from schemas.record import Output
+from schemas.result import Result
 from tests.unit.backbone.simulated import PARTITION, PAUSE_S, Stage, reader_on, until
 
 pytestmark = pytest.mark.unit

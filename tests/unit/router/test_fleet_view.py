@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from backbone.result import Result
 from backbone.settings import Settings
 from deciders.features import Features
 from deciders.health import Change, Health
@@ -18,6 +17,7 @@ from router import fleet as module
 from router.fleet import FleetView
 from schemas.decision import Decision, Status, decision_output
 from schemas.record import Output, Record
+from schemas.result import Result
 from schemas.route import Attempt, Route
 from schemas.source import Source
 from schemas.status import Heartbeat, WorkerState

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from backbone.lane import Place
-from backbone.result import Result
 from backbone.settings import Settings
 from router import intake
 from router.intake import LiveIntake, ReplayIntake
 from schemas.record import Record
-from tests.unit.router.test_judge import world
+from schemas.result import Result
+from tests.unit.deciders.test_judge import world
 from tests.unit.samples import body, record, replayed
 
 pytestmark = pytest.mark.unit

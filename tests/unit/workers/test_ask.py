@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from backbone.result import Result
 from backbone.settings import REPOSITORY, Settings
 from deciders.fleet import Fleet
 from schemas.context import read_context
@@ -20,6 +19,7 @@ from schemas.headers import CONTEXT_ID, REASON, SRC, header_text
 from schemas.policy import Policy
 from schemas.question import resolve
 from schemas.record import Record
+from schemas.result import Result
 from schemas.route import Route
 from schemas.source import Source
 from schemas.tagged import question_from_tag, tag_for, tagged_output

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from deciders.identity import Identity, generation_key
 from deciders.prompt import Prompt
 from schemas.catalogue import ModelEntry
-from workers.catalogue import CatalogueError, Served, cutoff, generation_key, load_catalogue, serve
+from workers.catalogue import CatalogueError, Served, load_catalogue, serve
 
 pytestmark = pytest.mark.unit
 
@@ -37,6 +38,11 @@ def copied(tmp_path: Path) -> Path:
 
 def served(folder: Path) -> Served:
     return serve(load_catalogue(folder)["phi3"], folder, None)
+
+
+def real(entry: ModelEntry) -> Identity:
+    """What the generations of its own weights are known by."""
+    return Served(entry, entry, FOLDER, None, stand_in=False).identity
 
 
 def test_the_four_models_are_there_with_what_their_makers_and_the_contract_say(catalogue: dict[str, ModelEntry]) -> None:
@@ -143,9 +149,10 @@ def test_an_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
 
 
 def test_a_market_after_the_last_day_a_model_read_is_past_its_cutoff(catalogue: dict[str, ModelEntry]) -> None:
-    phi3, midnight_ms = catalogue["phi3"], 19_662 * DAY_MS  # 2023-11-01, the day after the cut-off
-    assert (cutoff(phi3, midnight_ms - 1), cutoff(phi3, midnight_ms)) == ("in_window", "past_cutoff")
-    assert cutoff(catalogue["qwen"], midnight_ms) == "unknown"
+    phi3, midnight_ms = real(catalogue["phi3"]), 19_662 * DAY_MS  # 2023-11-01, the day after the cut-off
+    assert (phi3.cutoff(midnight_ms - 1), phi3.cutoff(midnight_ms)) == ("in_window", "past_cutoff")
+    assert real(catalogue["qwen"]).cutoff(midnight_ms) == "unknown"
+    assert served(FOLDER).identity.cutoff(midnight_ms) == "unknown", "a stand-in has read nobody knows what"
 
 
 def test_a_generations_key_tells_prompts_modes_models_and_adapters_apart(catalogue: dict[str, ModelEntry]) -> None:

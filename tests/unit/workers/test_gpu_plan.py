@@ -9,10 +9,11 @@ import pytest
 
 from backbone.errors import Fatal
 from backbone.settings import Settings
+from deciders.identity import generation_key
 from deciders.prompt import Prompt
 from tests.unit.workers.snapshots import CATALOGUE, entry
 from workers.__main__ import _build
-from workers.catalogue import CatalogueError, Served, generation_key, serve
+from workers.catalogue import CatalogueError, Served, serve
 from workers.gpu_memory import Wish, reckon
 from workers.gpu_plan import read_plan, with_share
 

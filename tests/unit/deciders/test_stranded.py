@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deciders.fleet import Fleet, Standing
-from router.stranded import HOPELESS_MS, Rescued, Stranded, read_stranded
+from deciders.stranded import HOPELESS_MS, Rescued, Stranded, read_stranded
 from schemas.context import read_context
 from schemas.decision import Decision
 from schemas.headers import REASON, SRC, header_text

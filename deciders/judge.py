@@ -6,12 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from backbone.result import Result
+from deciders.dedupe import Name, Names, Seen
 from deciders.features import Features, compute_features
 from deciders.fleet import Fleet
 from deciders.outcome import Moment, expired, halted, no_model, rejected
 from deciders.routing import Chosen, NoModel
-from router.dedupe import Dedupe, Name, Seen
 from schemas.canonical import digest
 from schemas.context import ContextEvent, read_context
 from schemas.dead_letter import dead_letter_output
@@ -22,6 +21,7 @@ from schemas.policy import Policy
 from schemas.question import Question, resolve
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
+from schemas.result import Result
 from schemas.route import Route
 from schemas.tagged import tag_for, tagged_output
 
@@ -39,7 +39,7 @@ class World:
     halt_for: HaltFor
 
 
-def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
+def judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
     """The one result of this record. Remembers its name in `dedupe`."""
     try:
         return _judge(record, dedupe, world, now_ms)
@@ -50,7 +50,7 @@ def judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
         return _decided(record, rejected(record, refusal, world.policy, now_ms))
 
 
-def remember(record: Record, dedupe: Dedupe) -> None:
+def remember(record: Record, dedupe: Names) -> None:
     """Take in the name of a record that was judged before, by this process or another."""
     with suppress(DeadLettered):  # a record that has no name, or one that was somebody else's first
         try:
@@ -59,7 +59,7 @@ def remember(record: Record, dedupe: Dedupe) -> None:
             _take_refused(record, refusal, dedupe)
 
 
-def _judge(record: Record, dedupe: Dedupe, world: World, now_ms: int) -> Result:
+def _judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
     try:
         event = read_context(record)
         _take(_name_of(record, event), record, dedupe)
@@ -87,7 +87,7 @@ def _name_of(record: Record, event: ContextEvent) -> Name:
     return Name(run_id_of(record), event.bot_id, event.symbol, default_context_id(record) if own is None else own)
 
 
-def _take(name: Name, record: Record, dedupe: Dedupe) -> None:
+def _take(name: Name, record: Record, dedupe: Names) -> None:
     seen = dedupe.take(name, record.source.offset, digest(record.value))
     if seen is Seen.REPEATED:
         raise DeadLettered(
@@ -99,7 +99,7 @@ def _take(name: Name, record: Record, dedupe: Dedupe) -> None:
         )
 
 
-def _take_refused(record: Record, refusal: Rejected, dedupe: Dedupe) -> None:
+def _take_refused(record: Record, refusal: Rejected, dedupe: Names) -> None:
     sender = refusal.envelope
     context_id = default_context_id(record) if sender.context_id is None else sender.context_id
     _take(Name(run_id_of(record), sender.bot_id, sender.symbol, context_id), record, dedupe)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from backbone.result import Result
 from deciders.fleet import Fleet
 from deciders.outcome import Moment, expired, no_model
 from deciders.routing import NoModel, next_asked, seen_again
@@ -17,6 +16,7 @@ from schemas.policy import Policy
 from schemas.question import Question
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
+from schemas.result import Result
 from schemas.route import Attempt, Route, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.source import Source

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from deciders.dedupe import Dedupe
 from deciders.features import Features
 from deciders.fleet import Fleet
+from deciders.judge import World, judge, remember
 from deciders.routing import Chosen, NoModel, choose_model
-from router.dedupe import Dedupe
-from router.judge import World, judge, remember
 from schemas.decision import Decision
 from schemas.halt import Halt, HaltMode
 from schemas.headers import CONTEXT_ID, REASON, SRC, header_text

@@ -17,14 +17,14 @@ OUTCOME_TOPICS = (DECISIONS, DEAD_LETTERS)
 Ends = Mapping[tuple[str, int], int]
 
 
-async def ends(settings: Settings, topics: Sequence[str] = OUTCOME_TOPICS) -> Ends:
+async def ends(settings: Settings, topics: Sequence[str] = OUTCOME_TOPICS) -> dict[tuple[str, int], int]:
     """Where each partition of these topics ends now, for readers of committed records. Raises Fatal where Kafka is away."""
     async with _asking(settings) as consumer:
         found = await consumer.end_offsets(_places(settings, topics))
     return {(place.topic, place.partition): end for place, end in found.items()}
 
 
-async def begins(settings: Settings, topics: Sequence[str], since_ms: int) -> Ends:
+async def begins(settings: Settings, topics: Sequence[str], since_ms: int) -> dict[tuple[str, int], int]:
     """The first record of each partition that the log took at this moment or later, else its end. Raises Fatal."""
     places = _places(settings, topics)
     async with _asking(settings) as consumer:

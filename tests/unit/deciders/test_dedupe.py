@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.dedupe import Dedupe, Name, Seen
+from deciders.dedupe import Dedupe, Name, Seen
 
 pytestmark = pytest.mark.unit
 

@@ -1,16 +1,20 @@
-"""One question as a worker has it, and every way it can end. Pure: time and halts come in as arguments."""
+"""One question as a worker has it, and every way it can end: live and in a replay. Pure: time and halts come in as arguments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from backbone.result import Result
-from deciders.answer import Answer, RawAnswer
+from deciders.answer import Answer, AnswerMode, BadAnswer, RawAnswer, read_answer
+from deciders.answer import Asked as Against
+from deciders.features import compute_features
 from deciders.fleet import Fleet
+from deciders.identity import generation_key
 from deciders.limits import Bounds, clamp
 from deciders.outcome import Moment, Said, answered, bad_output, expired, halted
-from deciders.prompt import Prompt
+from deciders.prompt import Prompt, render
 from deciders.routing import next_model
+from schemas.catalogue import Template
 from schemas.decision import (
     Decision,
     FailedGeneration,
@@ -21,15 +25,39 @@ from schemas.decision import (
     Tokens,
     decision_output,
 )
-from schemas.halt import Halt
+from schemas.halt import Halt, HaltMode
 from schemas.policy import Policy
 from schemas.question import Question
 from schemas.record import Record
+from schemas.result import Result
 from schemas.route import Attempt, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.tagged import tagged_output
 
 NO_HALTS_KNOWN = Halt(scope="control", why="topic control could not be read, so nobody knows whether trading is halted")
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The engine gave nothing: the attempt's outcome, without `failed:`, and a sentence for people."""
+
+    outcome: Literal["hung", "raised"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What was put to a model, the digests that its answer is kept under, and the model as a decision names it."""
+
+    prompt: Prompt
+    mode: AnswerMode
+    parts: GenerationParts
+    used: ModelUsed
+
+    @property
+    def key(self) -> str:
+        """The content key of its generation."""
+        return generation_key(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +83,31 @@ class Asked:
             answered=max(0, now_ms - asked_ms) if self.asked_at_ms else None,
             total=max(0, now_ms - began_ms),
         )
+
+    def prompt(self, template: Template) -> Prompt:
+        """What its model is asked."""
+        return render(template, self.question, compute_features(self.question.event.context, self.policy.features))
+
+    def ended(self, halt: Halt | None) -> Result | None:
+        """What ends it before it is asked, if anything does at `asked_at_ms`."""
+        if self.question.is_over(self.asked_at_ms):
+            return self.expired(self.asked_at_ms)
+        if halt is not None and halt.mode is HaltMode.FULL:
+            return self.halted(halt, self.asked_at_ms)
+        return None
+
+    def heard(self, put: Put, raw: RawAnswer | NoAnswer) -> Generated | FailedGeneration:
+        """What the engine gave, read: an answer, or the attempt's failure."""
+        if isinstance(raw, NoAnswer):
+            return self._failure(put, raw.outcome, raw.why)
+        price, size = self.question.event.context.price_ref, self.policy.limits.default_size_pct
+        answer = read_answer(raw, Against(self.question.symbol, price, put.mode, size))
+        if isinstance(answer, BadAnswer):
+            return self._failure(put, answer.outcome, raw.text)
+        return Generated(answer, raw, put)
+
+    def _failure(self, put: Put, why: str, text: str) -> FailedGeneration:
+        return FailedGeneration(model=self.model, key=put.key, parts=put.parts, why=why, text=text)
 
     def expired(self, now_ms: int) -> Result:
         """It ends unasked, or its attempt came to nothing in time."""
@@ -95,16 +148,14 @@ class Generated:
 
     answer: Answer
     raw: RawAnswer
-    prompt: Prompt
-    key: str
-    parts: GenerationParts
-    used: ModelUsed
+    put: Put
 
     def said(self, failed: tuple[FailedGeneration, ...]) -> Said:
         """What a decision keeps of it."""
-        generation = Generation(key=self.key, parts=self.parts, text=self.raw.text, trimmed=self.prompt.trimmed, failed=failed)
+        put, text = self.put, self.raw.text
+        generation = Generation(key=put.key, parts=put.parts, text=text, trimmed=put.prompt.trimmed, failed=failed)
         return Said(
-            model=self.used,
+            model=put.used,
             proposed=self.answer.proposed,
             confidence=self.answer.confidence,
             confidence_source="label",

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from typing import Protocol
 
 
 class Seen(Enum):
@@ -29,6 +30,13 @@ class Name:
         """16 bytes for it: two of a window of 20,000 names meet with a chance below 1e-29."""
         parts = (self.run_id or "", self.bot_id, self.symbol, self.context_id)
         return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class Names(Protocol):
+    """Who knows what a record is to those before it."""
+
+    def take(self, name: Name, offset: int, content_digest: str) -> Seen:
+        """What the record of this name at this offset is."""
 
 
 class Dedupe:

@@ -1,0 +1,110 @@
+"""A replay, carried out: by one process or several, resumed where it was stopped, with one manifest at its end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from replay import export, index, plan, shelf
+from replay.chunk import LINES, Worker
+from replay.plan import Counts, Means, Plan, PlanError
+from replay.root import root_digest
+from replay.shelf import Book
+from schemas.topic import CONTEXTS
+
+AHEAD: Final = 2  # chunks a process has before it, so that none waits for the next one
+RUN_DIGITS: Final = 12
+RUNS_MAX: Final = 10_000  # of one plan, side by side
+
+Told = Callable[[str, int, int], None]  # what is done now, how much of it, of how much
+
+
+class Stopped(Exception):
+    """A process of the run ended by itself; what was done stays, and the same plan goes on from there."""
+
+
+def folder_of(runs: Path, wanted: Plan, means: Means) -> Path:
+    """Where this plan's run is kept: the one that was stopped, else a new one beside those that are done."""
+    name = plan.plan_digest(wanted, means)[:RUN_DIGITS]
+    found = (runs / f"{name}-{number}" for number in range(1, RUNS_MAX))
+    return next(folder for folder in found if not (folder / plan.FILE).exists())
+
+
+def run(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -> dict[str, Any]:
+    """Replay this plan into this folder; answers the manifest. Raises Miss, ExportError, PlanError and Stopped.
+
+    1. the export must be whole, and its index the one of its files
+    2. each of its files of contexts that is not done
+    3. the digest over all of them, then the manifest: who finds one finds a whole run
+    """
+    if not export.read_export(wanted.source).complete:
+        raise PlanError(f"{wanted.source} is not whole: run its `trading-llm ledger export` again, which goes on where it was")
+    if index.flaw(wanted.source) is not None:  # 1
+        index.build(wanted.source, lambda done, total: told("indexing", done, total))
+    shelf.sweep(folder) if folder.exists() else folder.mkdir(parents=True)
+    books = [book for book in shelf.books(wanted.source, CONTEXTS) if _may_hold(book, wanted)]
+    counts = Counts()
+    for number, own in enumerate(_counted(wanted, means, folder, processes, books), start=1):  # 2
+        counts.add(own)
+        told("deciding", number, len(books))
+    root = root_digest(sorted((folder / LINES).glob("*")), folder / "between")  # 3
+    shutil.rmtree(folder / "between")
+    document = plan.manifest(wanted, means, folder.name, counts, root)
+    plan.write_manifest(folder, document)
+    return document
+
+
+def _may_hold(book: Book, wanted: Plan) -> bool:
+    """Whether a file of this day can hold something of the plan's range."""
+    first, last = (None if moment is None else shelf.day_of(moment) for moment in (wanted.from_ms, wanted.to_ms))
+    return (first is None or book.day >= first) and (last is None or book.day <= last)
+
+
+def _counted(wanted: Plan, means: Means, folder: Path, processes: int, books: list[Book]) -> Iterator[Counts]:
+    arguments = (wanted, means, folder, folder.name)
+    if processes == 1:
+        worker = Worker.ready(*arguments)
+        try:
+            yield from map(worker.decide, books)
+        finally:
+            worker.index.close()
+        return
+    # Spawned, not forked: what decides must not depend on what this process had done before.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=arguments)
+    try:
+        yield from _in_turn(pool, iter(books), processes * AHEAD)
+    except BrokenProcessPool as error:
+        raise Stopped(f"a process of the replay ended by itself: {error}; the same command goes on where it was") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_turn(pool: ProcessPoolExecutor, books: Iterator[Book], ahead: int) -> Iterator[Counts]:
+    """As they are asked for, a few at a time: a million files need no million tasks, and a miss stops what is not begun."""
+    under_way: deque[Future[Counts]] = deque(pool.submit(_decide, book) for book in islice(books, ahead))
+    while under_way:
+        yield under_way.popleft().result()
+        under_way.extend(pool.submit(_decide, book) for book in islice(books, 1))
+
+
+_worker: Worker | None = None  # of this process
+
+
+def _begin(wanted: Plan, means: Means, folder: Path, run_id: str) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process ends the others
+    _worker = Worker.ready(wanted, means, folder, run_id)
+
+
+def _decide(book: Book) -> Counts:
+    assert _worker is not None, "the process was not made ready"
+    return _worker.decide(book)
