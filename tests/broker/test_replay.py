@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,21 +46,25 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-async def ran(fresh_topics: Broker, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ran]:
+def ran(fresh_topics: Broker, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """A router and four workers, of which one fails in every way; refusals, an expiry, a halt, and two exports of it."""
     redis_server.flush()
     folder = tmp_path_factory.mktemp("replayed")
     pipeline = Pipeline(fresh_topics, redis_server, folder)
     own = running(pipeline, qwen=json.dumps({"delay_ms": 5, "faults": FAULTS}))
     next(own)
-    async with watching(fresh_topics.bootstrap, MODELS) as watch:
-        await live(fresh_topics.bootstrap, watch)
-        outcomes = told(watch)
-        moments = [each.timestamp_ms for each in watch.of(CONTEXTS)]
+    outcomes, moments = asyncio.run(lived(fresh_topics.bootstrap))
     own.close()
     span = ("--from", rfc3339(min(moments)), "--to", rfc3339(max(moments) + 1))
     export(pipeline, folder / "ledger", span)
     yield Ran(pipeline, outcomes, span, folder / "ledger")
+
+
+async def lived(bootstrap: str) -> tuple[dict[str, int], list[int]]:
+    """What became of everything, and when each context came."""
+    async with watching(bootstrap, MODELS) as watch:
+        await live(bootstrap, watch)
+        return told(watch), [each.timestamp_ms for each in watch.of(CONTEXTS)]
 
 
 async def live(bootstrap: str, watch: Watch) -> None:
