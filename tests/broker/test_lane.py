@@ -206,4 +206,6 @@ async def one_run(broker: Broker, redis_server: RedisServer, folder: Path, bodie
     for each in made_of.values():
         for attempt in each["route"]["attempts"]:
             attempt.pop("ms")
+        for candidate in each["route"]["candidates"]:
+            candidate.pop("expected_wait_ms")
     return dict(made_of)
