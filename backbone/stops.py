@@ -16,11 +16,12 @@ from backbone.errors import Fatal, Transient
 
 log = logging.getLogger(__name__)
 
-NAMES = frozenset({
+IN_A_LANE = frozenset({
     "claim.after_fence", "claim.after_offset", "read.after_poll", "decide.after_answer", "lane.after_begin",
     "lane.after_produce", "lane.after_offsets", "lane.before_end", "lane.after_end", "revoke.inside",
-    "export.after_file", "replay.after_chunk",
 })  # fmt: skip
+BETWEEN_FILES = frozenset({"export.after_file", "replay.after_chunk"})
+NAMES = IN_A_LANE | BETWEEN_FILES
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 

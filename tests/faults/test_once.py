@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from backbone.stops import NAMES
+from backbone.stops import IN_A_LANE
 from tests.faults.case import Case
 from tests.faults.recovery import lanes_of, passages, recoveries_s
 from tests.faults.stop_points import MODEL, Rig, Room, fired
@@ -17,7 +17,7 @@ OTHER: dict[Room, Room] = {"router": "worker", "worker": "router"}
 
 
 @pytest.mark.fault("F2")
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(IN_A_LANE))
 @pytest.mark.parametrize("room", ["router", "worker"])
 async def test_killed_at_a_stop_point(rig: Rig, case: Case, room: Room, name: str) -> None:
     other = rig.launch(OTHER[room])

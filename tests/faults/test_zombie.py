@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from backbone.stops import NAMES
+from backbone.stops import IN_A_LANE
 from tests.faults.case import Case
 from tests.faults.stop_points import Rig, Room, asleep, fired
 
@@ -16,7 +16,7 @@ OTHER: dict[Room, Room] = {"router": "worker", "worker": "router"}
 SOON = ("lane.after_produce", "lane.after_offsets", "claim.after_fence")
 # Between begin and end: what it does next needs the lane.
 INSIDE = ("lane.after_begin", "lane.after_produce", "lane.after_offsets", "lane.before_end")
-POINTS = [*SOON, *(pytest.param(name, marks=pytest.mark.long) for name in sorted(NAMES) if name not in SOON)]
+POINTS = [*SOON, *(pytest.param(name, marks=pytest.mark.long) for name in sorted(IN_A_LANE) if name not in SOON)]
 
 
 @pytest.mark.parametrize("name", POINTS)
