@@ -64,6 +64,7 @@ class Lane:
         self._space = asyncio.Event()
         self._notices: list[tuple[Sequence[Output], asyncio.Future[bool]]] = []
         self._looked_s = 0.0
+        self._write_by_s = 0.0  # what is ready may wait until then for others of this lane
         self.on_written: Callable[[Sequence[Result]], None] = lambda results: None  # told of what was committed
         self._closing = self._closed = False
 
@@ -156,8 +157,10 @@ class Lane:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def finish(self, result: Result) -> None:
-        """This record has its result; it is written as soon as it may be."""
+    def finish(self, result: Result, may_wait_s: float = 0.0) -> None:
+        """This record has its result; it is written as soon as it may be, or so much later, together with others to come."""
+        by_s = time.monotonic() + may_wait_s
+        self._write_by_s = min(self._write_by_s, by_s) if self.state.ready else by_s
         self.state.finish(result)
         if self.state.ready or self.state.holds_back:  # what is held back is looked at as time passes, from now on
             self._wake.set()
@@ -179,12 +182,23 @@ class Lane:
         while True:
             heed()
             await self._awake()
+            await self._gather()
             await self._write_notices()
             write = self.state.next_write(now_ms())
             if self.state.ready:
                 self._wake.set()
             if write is not None:
                 await self._write(write)
+
+    async def _gather(self) -> None:
+        """Let what is ready wait for others, while there are any that have no result, and for as long as it may."""
+        while self.state.ready and self.state.asked and not (self._closing or self._notices):
+            try:
+                async with asyncio.timeout(self._write_by_s - time.monotonic()):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+            self._wake.clear()
 
     async def _write_notices(self) -> None:
         # Here and not where they are announced: a doubt must end this lane, and only its writer's end does.

@@ -49,6 +49,7 @@ class LaneState:
         self._backlog: deque[Record] = deque()
         self._outbox = Outbox()
         self._bytes = _Bytes()
+        self._asked = 0
         self._claims = 0
         self._careful_below = 0
         self._suspect = -1  # the first record that this claim took up
@@ -69,6 +70,11 @@ class LaneState:
     def unfinished(self) -> int:
         """How many records are delivered and have no outcome yet."""
         return self._progress.unfinished
+
+    @property
+    def asked(self) -> int:
+        """How many of them have no result yet."""
+        return self._asked
 
     @property
     def held_bytes(self) -> int:
@@ -120,6 +126,7 @@ class LaneState:
                 self._outbox.expect(record)
                 self._bytes.add(record.source.offset, len(record.value))
                 out.append(record)
+        self._asked += len(out)
         if self._suspect < 0 and out:
             self._suspect = out[0].source.offset
         return out
@@ -142,6 +149,7 @@ class LaneState:
 
     def finish(self, result: Result) -> None:
         """This record has its result; it is written as soon as it may be."""
+        self._asked -= 1
         self._bytes.add(result.record.source.offset, result.size_bytes)
         self._outbox.finish(result)
 

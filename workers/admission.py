@@ -15,6 +15,9 @@ from workers.replay_gate import Load, replay_room
 from workers.vitals import Vitals
 
 
+GATHER_S = 0.05  # the longest that a freed slot beyond what the engine computes at once waits for others
+
+
 class Admission:
     """Slots for questions that the engine has; lanes read more only while some are free.
 
@@ -50,13 +53,29 @@ class Admission:
         """How many live questions there are for each of the engine's places; above 1 some of them wait there."""
         return self.live / self._concurrency
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the engine has more questions than it computes at once: one more or less makes no difference to it."""
+        return self.in_flight > self._concurrency
+
     async def room(self, priority: Priority = LIVE) -> int:
-        """How many such questions may be read next, at least 1; waits until the engine has room for one."""
-        while (free := self._free(priority)) < 1:
+        """How many such questions may be read next, at least 1; waits until the engine has room for one.
+
+        In a crowded engine the room is gathered for a moment: who is given it reads several at once, which are answered at about
+        the same time and written together.
+        """
+        await self._until(lambda: self._free(priority) > 0, priority)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._until(lambda: not self.crowded, priority)
+        await self._until(lambda: self._free(priority) > 0, priority)  # meanwhile another lane may have taken it
+        return self._free(priority)
+
+    async def _until(self, holds: Callable[[], bool], priority: Priority) -> None:
+        while not holds():
             self._wanted |= priority == LIVE
             self._freed.clear()
             await self._freed.wait()
-        return free
 
     @asynccontextmanager
     async def slot(self, priority: Priority = LIVE) -> AsyncIterator[None]:

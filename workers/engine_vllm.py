@@ -12,10 +12,11 @@ import math
 import os
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import uvloop
 import vllm
 from transformers import AutoTokenizer
 from vllm import SamplingParams
@@ -42,6 +43,8 @@ STOP_S_MAX = 20.0
 WARM_UP_ASKS = 2  # the second finds the grammar compiled and the prefix cached
 QUANTIZATION = {"fp8": "fp8_per_tensor"}  # what vLLM makes while it loads; what files hold already, it sees by itself
 
+MODES: tuple[AnswerMode, ...] = ("full", "label")
+
 T = TypeVar("T")
 
 
@@ -51,9 +54,21 @@ class _Words:
 
     head: tuple[int, ...]
     first: Mapping[str, int]
+    read: Callable[[Sequence[int]], str]  # ids to text
 
     def label(self, token: int) -> str:
         return next((label for label, first in self.first.items() if first == token), "")
+
+    def answer(self, generated: Sequence[int]) -> str:
+        """The whole answer. The head is read with it: some vocabularies read the first token of a text otherwise."""
+        return ANSWER_HEAD + self.read([*self.head, *generated])[len(self.read(self.head)) :]
+
+
+class _Verified(SamplingParams):
+    """Parameters that were verified at start: vLLM compiles the grammar again at each request only to see whether it can."""
+
+    def verify(self, *_: Any) -> None:
+        """They are the same for every request."""
 
 
 class VllmEngine:
@@ -83,12 +98,12 @@ class VllmEngine:
         self._served.verify()
         self._tokenizer = AutoTokenizer.from_pretrained(self._served.directory, trust_remote_code=False)
         self._words = _words(self._served.entry.name, self._tokenizer)
-        self._sampling = {mode: _sampling(self._served, self._words, mode) for mode in ("full", "label")}
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
         self._thread.start()
         async with asyncio.timeout(START_S_MAX):
             self._llm = await self._on_its_loop(self._load())
+            self._sampling = {mode: _verified(_sampling(self._served, self._words, mode), self._llm) for mode in MODES}
             await self._warm_up()
 
     async def ask(self, ask: Ask) -> RawAnswer:
@@ -219,7 +234,7 @@ def _words(name: str, tokenizer: Any) -> _Words:
     first = {label: _first_after(tokenizer, label) for label in LABELS}
     if len(set(first.values())) != len(LABELS):
         raise CatalogueError(f"{name}: two labels begin with the same token here: their probabilities cannot be told apart")
-    return _Words(head, first)
+    return _Words(head, first, lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)))
 
 
 def _first_after(tokenizer: Any, label: str) -> int:
@@ -236,12 +251,21 @@ def _sampling(served: Served, words: _Words, mode: AnswerMode) -> SamplingParams
     shared: dict[str, Any] = {
         **SAMPLING,
         "output_kind": RequestOutputKind.FINAL_ONLY,
+        "detokenize": False,  # token by token, with every label's name at each; the answer is read once, at its end
         "logprob_token_ids": labels,
     }
     if mode == "label":
         return SamplingParams(**shared, max_tokens=1, allowed_token_ids=labels)
     grammar = StructuredOutputsParams(regex=ANSWER_TAIL)
     return SamplingParams(**shared, max_tokens=served.serving.engine.answer_tokens_max, structured_outputs=grammar)
+
+
+def _verified(sampling: SamplingParams, llm: AsyncLLM) -> SamplingParams:
+    """The same, never to be verified again. Raises ValueError where this engine cannot do as they say."""
+    of = llm.vllm_config
+    sampling.verify(of.model_config, of.speculative_config, of.structured_outputs_config, llm.tokenizer)
+    sampling.skip_clone = True  # nobody changes them; a deep copy each time costs a tenth of what asking does
+    return _Verified(**{name: getattr(sampling, name) for name in sampling.__struct_fields__})
 
 
 def _arguments(served: Served) -> AsyncEngineArgs:
@@ -283,15 +307,21 @@ def _lora(served: Served) -> LoRARequest | None:
 
 def _raw(result: Any, words: _Words, mode: AnswerMode) -> RawAnswer:
     output = result.outputs[0]
-    label = words.label(output.token_ids[0]) if mode == "label" and output.token_ids else ""
     return RawAnswer(
-        text=label if mode == "label" else ANSWER_HEAD + output.text,
+        text=_text(output, words, mode),
         label_logprobs=_label_logprobs(output, words),
         prompt_tokens=len(result.prompt_token_ids),
         cached_tokens=result.num_cached_tokens or 0,
         completion_tokens=len(output.token_ids),
         finished=mode == "label" or output.finish_reason == "stop",
     )
+
+
+def _text(output: Any, words: _Words, mode: AnswerMode) -> str:
+    if mode == "label":
+        return words.label(output.token_ids[0]) if output.token_ids else ""
+    ended = output.finish_reason == "stop"  # by a token that is no part of the text
+    return words.answer(output.token_ids[:-1] if ended else output.token_ids)
 
 
 def _label_logprobs(output: Any, words: _Words) -> Mapping[str, float] | None:

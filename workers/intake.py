@@ -12,8 +12,11 @@ from backbone.progress import Mark
 from schemas.record import Record
 from schemas.result import Result
 from workers.ask import Asker, undecidable
-from workers.engine import Priority
+from workers.engine import REPLAY, Priority
 
+# How long an answer may wait for others of its lane, to be written with them, where nobody would have it sooner otherwise: a crowded
+# engine's questions wait much longer, and a replay waits for nobody. Without this each answer is a transaction of its own.
+WRITTEN_TOGETHER_S = 0.05
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
 
@@ -23,6 +26,7 @@ class Intake:
     def __init__(self, asker: Asker, priority: Priority, failed: Callable[[BaseException], None]) -> None:
         self._asker, self._priority, self._failed = asker, priority, failed
         self._under_way: dict[Lane, set[asyncio.Task[None]]] = {}
+        self._one_lane = asyncio.Lock()
         self._took_ms: deque[float] = deque(maxlen=REMEMBERED)
         self.answered = 0
 
@@ -41,8 +45,9 @@ class Intake:
         self._under_way[lane] = set()
 
     async def room(self) -> int:
-        """What the engine has room for."""
-        return await self._asker.admission.room(self._priority)
+        """What the engine has room for: all of it goes to one lane, then to the next, so that each may write several at once."""
+        async with self._one_lane:
+            return await self._asker.admission.room(self._priority)
 
     async def handle(self, lane: Lane, records: list[Record]) -> None:
         """Ask each, all at once; the engine batches them."""
@@ -57,7 +62,8 @@ class Intake:
         result = await self._asker.decide(record)
         self._took_ms.append((time.monotonic() - began_s) * 1000)
         self.answered += 1
-        lane.finish(result)
+        patient = self._priority == REPLAY or self._asker.admission.crowded
+        lane.finish(result, WRITTEN_TOGETHER_S if patient else 0.0)
 
     def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.get(lane, set()).discard(task)

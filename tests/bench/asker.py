@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deploy.local.ports import HOST
 from tests.bench import peer_litellm
@@ -18,8 +17,8 @@ ANSWER_S_MAX = 5.0  # as long as an answer over Kafka is waited for
 class Asker:
     """Chat completions over kept connections, by hand: a client library would cost as much as what is measured."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, body: Callable[[Message], bytes]) -> None:
+        self._port, self._body = port, body
 
     async def offer_closed(self, questions: Sequence[Message], in_flight: int) -> Offered:
         """Ask these so many at once. AssertionError at any answer but 200, TimeoutError where none comes."""
@@ -30,7 +29,7 @@ class Asker:
             for each in left:
                 at_s = time.perf_counter()
                 async with asyncio.timeout(ANSWER_S_MAX):
-                    writer.write(_request(each, self._port))
+                    writer.write(_request(self._body(each), self._port))
                     await _answered(reader)
                 took_ms.append((time.perf_counter() - at_s) * 1000)
             writer.close()
@@ -39,9 +38,7 @@ class Asker:
         return Offered(len(questions), tuple(took_ms), time.perf_counter() - began_s)
 
 
-def _request(question: Message, port: int) -> bytes:
-    asked = {"model": peer_litellm.MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": question.value.decode()}]}
-    body = json.dumps(asked).encode()
+def _request(body: bytes, port: int) -> bytes:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}:{port}\r\nContent-Type: application/json\r\n"
     return f"{head}Authorization: Bearer {peer_litellm.KEY}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 

@@ -1,70 +1,58 @@
-"""How fast one worker decides on a stand-in, fed from Kafka, beside offline `LLM.generate` on the same prompts."""
+"""How fast one worker decides on a stand-in, its router and broker included, beside what users would take instead.
+
+Every way asks the same engine, with the same arguments, for the same tokens: offline `LLM.generate`, the hobby design (a consumer
+that asks `vllm serve`), LiteLLM's proxy in front of `vllm serve`, and our own worker that answers in labels alone.
+"""
 
 from __future__ import annotations
 
 import statistics
 from typing import Any
 
-from schemas.topic import CONTEXTS, DECISIONS, model_topic
-from tests.bench.contexts import messages
-from tests.bench.ground import Ground, stop_all
-from tests.bench.log import Log, fill
-from tests.bench.usage import usage_of
-from tests.support.processes import Running
+from tests.bench.deciding_ways import LABEL, WAYS, WORKER, Taken, Way
+from tests.bench.ground import Ground
+from workers.catalogue import load_catalogue, serve
 
-READY_S_MAX = 180.0
-S_MAX = 300.0
 FIRST = 5 * 10**7
+GENERATE, HOBBY, LITELLM = "LLM.generate", "hobby", "litellm"
 
 
 class DecidingBench:
-    """Rounds of the same contexts: once through a worker, once through the engine alone. Never both at once."""
+    """Rounds of the same contexts, once each way. Only one of them runs at a time; the order turns with each round."""
 
     def __init__(self, ground: Ground, model: str, count: int, rounds: int) -> None:
-        self._ground, self._model, self._count, self._rounds = ground, model, count, rounds
-        self._hop = Log(ground.settings, [model_topic(model)])
-        self._decisions = Log(ground.settings, [DECISIONS])
-        self.per_s: dict[str, list[float]] = {"ours": [], "generate": []}
-        self.worker_mb = 0.0
+        settings = ground.settings
+        served = serve(load_catalogue(settings.catalogue)[model], settings.catalogue, None)
+        self._ways: dict[str, Way] = {name: way(ground, served) for name, way in WAYS.items()}
+        self._model, self._count, self._rounds = model, count, rounds
+        self.taken: dict[str, list[Taken]] = {name: [] for name in self._ways}
 
     async def run(self) -> dict[str, Any]:
-        """Decisions a second of each, a figure a round, and the ratio of the medians."""
+        """The medians of each way, what ours is of each, and every round's figures."""
+        for way in self._ways.values():
+            await way.prepare()
         for turn in range(self._rounds):
             first = FIRST + turn * self._count
-            for way in ("ours", "generate") if turn % 2 == 0 else ("generate", "ours"):
-                per_s = await self._ours(first) if way == "ours" else self._generate(first)
-                self.per_s[way].append(per_s)
-                print(f"  {way:<9} {per_s:6.1f} decisions/s", flush=True)
-        medians = {way: round(statistics.median(each), 2) for way, each in self.per_s.items()}
+            for name in list(self._ways)[:: 1 if turn % 2 == 0 else -1]:
+                taken = await self._ways[name].take(first, self._count)
+                self.taken[name].append(taken)
+                print(f"  {name:<13} {taken}", flush=True)
+        medians = {name: _median(each) for name, each in self.taken.items()}
         return {
-            "model": self._model, "contexts": self._count, "rounds": self._rounds, "per_s": medians,
-            "by_round": self.per_s, "of_generate": round(medians["ours"] / medians["generate"], 3),
-            "worker_mb": self.worker_mb,
+            "model": self._model, "contexts": self._count, "rounds": self._rounds, "medians": medians,
+            "ratios": _ratios(medians), "by_round": {name: [vars(each) for each in taken] for name, taken in self.taken.items()},
         }  # fmt: skip
 
-    async def _ours(self, first: int) -> float:
-        """From the first context on the model's topic to the last decision, by the log's clock."""
-        pipeline = self._ground.pipeline((self._model,), "vllm")
-        running = [pipeline.worker(self._model), pipeline.router()]
-        try:
-            for each in running:
-                each.wait_ready(READY_S_MAX)
-            return await self._feed(running[0], first)
-        finally:
-            stop_all(running)
 
-    async def _feed(self, worker: Running, first: int) -> float:
-        hop, decisions = await self._hop.ends(), await self._decisions.ends()
-        await fill(self._ground.settings, CONTEXTS, list(messages(first, self._count)))
-        await self._decisions.still(decisions, S_MAX)
-        self.worker_mb = usage_of(worker.pid).pss_mb
-        came, went = await self._hop.written(hop), await self._decisions.written(decisions)
-        assert came.count == went.count == self._count, f"{went.count} of {self._count} were decided"
-        return self._count / (went.last_ms - came.first_ms) * 1000
+def _median(taken: list[Taken]) -> dict[str, float]:
+    return {name: round(statistics.median(getattr(each, name) for each in taken), 3) for name in vars(taken[0])}
 
-    def _generate(self, first: int) -> float:
-        file = self._ground.folder / "generate.txt"
-        file.unlink(missing_ok=True)
-        peer = self._ground.peer("peer_generate", self._model, str(first), str(self._count), str(file))
-        assert peer.wait_exit(S_MAX) == 0, f"LLM.generate failed: {peer.log.read_text()[-2000:]}"
-        return float(file.read_text())
+
+def _ratios(of: dict[str, dict[str, float]]) -> dict[str, float]:
+    """What ours is of the others, the whole of our path: the router's and the broker's CPU are in it."""
+    rate = {name: each["per_s"] for name, each in of.items()}
+    cpu_ms = {name: each["cpu_ms"] + each["broker_cpu_ms"] for name, each in of.items()}
+    found = {f"rate of {name}": rate[WORKER] / rate[name] for name in (GENERATE, HOBBY, LITELLM)}
+    found |= {f"CPU of {name}": cpu_ms[WORKER] / cpu_ms[name] for name in (HOBBY, LITELLM)}
+    found["rate in labels of in full"] = rate[LABEL] / rate[WORKER]
+    return {name: round(each, 3) for name, each in found.items()}

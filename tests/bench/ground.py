@@ -50,10 +50,10 @@ class Ground:
         self._peers.append(peer)
         return peer
 
-    def server(self, module: str, port: int) -> Running:
-        """A server of `tests/bench`, started: `python -m tests.bench.<module> PORT`."""
-        command = (sys.executable, "-m", f"tests.bench.{module}", str(port))
-        server = start(module, command, {}, Probe("http", port), self.folder)
+    def server(self, module: str, port: int, *arguments: str, path: str = "/ready") -> Running:
+        """A server of `tests/bench`, started: `python -m tests.bench.<module> PORT ARGUMENTS`; `path` answers once it is ready."""
+        command = (sys.executable, "-m", f"tests.bench.{module}", str(port), *arguments)
+        server = start(module, command, {}, Probe("http", port, path=path), self.folder)
         self._peers.append(server)
         return server
 

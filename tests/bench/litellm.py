@@ -8,6 +8,7 @@ where it was written, the server asked directly.
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +64,11 @@ class Rounds:
         return {name: round(statistics.median(getattr(self, name)), 3) for name in names}
 
 
+def _asked(question: Message) -> bytes:
+    content = question.value.decode()
+    return json.dumps({"model": peer_litellm.MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": content}]}).encode()
+
+
 class LitellmBench:
     """Rounds of all four ways; only one of them runs at a time."""
 
@@ -116,7 +122,7 @@ class LitellmBench:
                 processes.insert(0, start("litellm", command, environment, probe, self._ground.folder, self._ground.folder))
             for each in processes:
                 each.wait_ready(READY_S_MAX)
-            asker = Asker(port if way == "litellm" else upstream_port)
+            asker = Asker(port if way == "litellm" else upstream_port, _asked)
             await asker.offer_closed(self._questions_from(WARM_UP), AT_ONCE[-1])
             for count in AT_ONCE:
                 await self._one(way, count, processes[:1] if way == "litellm" else [], asker.offer_closed)

@@ -19,6 +19,7 @@ LOCK = REPOSITORY / "deploy" / "locks" / "litellm.txt"
 UV = REPOSITORY / ".local" / "tools" / "bin" / "uv"
 INSTALL_S_MAX = 600
 MODEL, FALLBACK = "qwen", "deepseek"
+INSTANT = "openai/instant"  # what tests/bench/peer_upstream.py answers for
 KEY = f"sk-{secrets.token_hex(32)}"  # it refuses to start without one
 TUNED = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": HOST}
 
@@ -35,10 +36,10 @@ def install() -> None:
     made.write_text(LOCK.read_text())
 
 
-def command(folder: Path, port: int, upstream_port: int) -> tuple[str, ...]:
-    """What runs it on this port; its configuration is written into the folder."""
+def command(folder: Path, port: int, upstream_port: int, served: str = INSTANT) -> tuple[str, ...]:
+    """What runs it on this port in front of the model `served` there; its configuration is written into the folder."""
     file = folder / "litellm.yaml"
-    file.write_text(json.dumps(_configuration(upstream_port)))  # YAML is a superset
+    file.write_text(json.dumps(_configuration(upstream_port, served)))  # YAML is a superset
     own = ("--config", str(file), "--host", HOST, "--port", str(port), "--num_workers", "1", "--telemetry", "False")
     return (str(ENVIRONMENT / "bin" / "litellm"), *own)
 
@@ -48,10 +49,10 @@ def environment() -> dict[str, str]:
     return TUNED | {"LITELLM_MASTER_KEY": KEY, "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}"}
 
 
-def _configuration(upstream_port: int) -> dict[str, object]:
+def _configuration(upstream_port: int, served: str) -> dict[str, object]:
     cost = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
     known = {"api_base": f"http://{HOST}:{upstream_port}/v1", "api_key": "none"}
-    deployment = {"litellm_params": {"model": "openai/instant"} | known, "model_info": cost}
+    deployment = {"litellm_params": {"model": served} | known, "model_info": cost}
     names = (MODEL, MODEL, FALLBACK)
     return {
         "model_list": [{"model_name": name} | deployment for name in names],

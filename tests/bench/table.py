@@ -11,8 +11,11 @@ from rich.table import Column, Table
 OF_FLOOR_MAX = 5.0
 P99_MS_MAX = 50.0
 OF_LOOP_MIN = 0.6
-OF_GENERATE_MIN = 0.9
 OF_BEFORE_MIN = 0.85
+DECIDING_AIMS = {
+    "rate of LLM.generate": " (aim 0.95 or more)", "rate of hobby": " (1.1 or more)", "rate of litellm": " (2 or more)",
+    "CPU of hobby": " (0.7 at most)", "CPU of litellm": " (0.33 at most)",
+}  # fmt: skip
 OF_LITELLM_CPU_MAX = 0.2
 BUSY_RATE = 200  # from this rate on ours is to be faster than FastStream's batch chain
 WIDTH = 124
@@ -27,10 +30,25 @@ def show(found: dict[str, Any]) -> None:
         console.print(_memory(latency["memory_mb"]))
     if (rates := _rates(found)).rows:
         console.print(rates)
+    if deciding := found.get("deciding"):
+        console.print(_deciding(deciding))
     if choosing := found.get("choosing"):
         console.print(_choosing(choosing["us"]))
     if litellm := found.get("litellm"):
         console.print(_litellm(litellm))
+
+
+def _deciding(deciding: dict[str, Any]) -> Table:
+    numbers = ("decisions/s", "CPU ms each", "of it broker", "MB")
+    table = Table("way", title=f"One worker on {deciding['model']}'s stand-in (medians of the rounds; CPU beside the core's)")
+    for each in numbers:
+        table.add_column(each, justify="right")
+    for way, of in deciding["medians"].items():
+        cpu_ms = of["cpu_ms"] + of["broker_cpu_ms"]
+        table.add_row(way, f"{of['per_s']:.1f}", f"{cpu_ms:.2f}", f"{of['broker_cpu_ms']:.2f}", f"{of['worker_mb']:.0f}")
+    aimed = (f"{name} {ratio:.2f}{DECIDING_AIMS.get(name, '')}" for name, ratio in deciding["ratios"].items())
+    table.caption = "worker's: " + "; ".join(aimed)
+    return table
 
 
 def _choosing(us: dict[str, float]) -> Table:
@@ -96,9 +114,4 @@ def _rates(found: dict[str, Any]) -> Table:
         if (before := routing["per_s"].get("before")) is not None:
             table.add_row("", f"{own:.0f}", "the router before", f"{before:.0f}", f"{routing['of_before']:.2f}",
                           f"{OF_BEFORE_MIN} or more")  # fmt: skip
-    if deciding := found.get("deciding"):
-        own, offline = deciding["per_s"]["ours"], deciding["per_s"]["generate"]
-        what = f"one worker on {deciding['model']}'s stand-in, {deciding['worker_mb']:.0f} MB"
-        table.add_row(what, f"{own:.1f}", "LLM.generate", f"{offline:.1f}", f"{deciding['of_generate']:.2f}",
-                      f"{OF_GENERATE_MIN} or more")  # fmt: skip
     return table

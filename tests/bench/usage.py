@@ -36,6 +36,11 @@ def cpu_s(pids: Iterable[int]) -> float:
     return sum(_cpu_s(member) for pid in pids for member in _family(pid))
 
 
+def alone_cpu_s(pids: Iterable[int]) -> float:
+    """CPU seconds that these processes have used until now, without their children."""
+    return sum(map(_cpu_s, pids))
+
+
 def _family(pid: int) -> list[int]:
     parents = {int(each.name): _fields(int(each.name)) for each in PROC.iterdir() if each.name.isdecimal()}
     family = [pid]

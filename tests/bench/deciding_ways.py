@@ -1,0 +1,210 @@
+"""The ways in which one engine is asked the same things, and what a run of each takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count as counting
+from typing import Final, NamedTuple, Protocol
+
+from deciders.answer import AnswerMode
+from deploy.local.ports import free_port
+from deploy.local.ready import Probe
+from schemas.topic import CONTEXTS, DECISIONS, model_topic
+from tests.bench import peer_litellm
+from tests.bench.answer_mode import answer_in
+from tests.bench.asker import Asker
+from tests.bench.chains import PARTITIONS
+from tests.bench.contexts import Message, messages
+from tests.bench.ground import Ground, stop_all
+from tests.bench.log import Log, fill
+from tests.bench.peer_chat import questions
+from tests.bench.usage import alone_cpu_s, cpu_s, usage_of
+from tests.support.processes import Running, start
+from workers.catalogue import Served
+
+READY_S_MAX = 180.0
+S_MAX = 300.0
+IN_FLIGHT = 16
+WARM_UP = 32
+WARM_UP_FIRST = 4 * 10**7
+HOBBY_JOINS_S = 5.0  # the consumer of a new group has its partitions by then
+WORKER: Final = "worker"
+LABEL: Final = "worker, label"
+_versions = counting(2)  # of the policies that are put in force; the tree's own is the first
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a run took: answers a second; CPU ms an answer, the engine's core and the broker left out; the broker's; MB of the worker."""
+
+    per_s: float
+    cpu_ms: float = 0.0
+    broker_cpu_ms: float = 0.0
+    worker_mb: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.per_s:6.1f} decisions/s  {self.cpu_ms:5.2f} ms CPU each, and the broker {self.broker_cpu_ms:.2f}"
+
+
+class Way(Protocol):
+    """One way of asking."""
+
+    async def prepare(self) -> None:
+        """What has to be there before the first run."""
+
+    async def take(self, first: int, count: int) -> Taken:
+        """Ask so many contexts from this number on, by processes of its own, and end them."""
+
+
+class Path(NamedTuple):
+    """Topics: where contexts are put, where the engine's process finds them, and where answers come out."""
+
+    way_in: str
+    before_engine: str
+    way_out: str
+
+
+class Processes(NamedTuple):
+    """Whose CPU counts: those whose child is the engine's core, which is left out, and others, children included."""
+
+    parents: Sequence[Running]
+    others: Sequence[Running] = ()
+
+    def cpu_s(self) -> float:
+        """Used until now, seconds."""
+        return alone_cpu_s(each.pid for each in self.parents) + cpu_s(each.pid for each in self.others)
+
+
+class Worker:
+    """Ours: a router and a worker, answering in this mode."""
+
+    def __init__(self, ground: Ground, served: Served, mode: AnswerMode) -> None:
+        self._ground, self._model, self._mode = ground, served.entry.name, mode
+
+    async def prepare(self) -> None:
+        """The pipeline's topics are there."""
+
+    async def take(self, first: int, count: int) -> Taken:
+        """From the first context on the model's topic to the last decision, by the log's clock."""
+        pipeline = self._ground.pipeline((self._model,), "vllm")
+        answer_in(pipeline, self._mode, next(_versions), self._ground.folder)
+        running = [worker := pipeline.worker(self._model), router := pipeline.router()]
+        path = Path(CONTEXTS, model_topic(self._model), DECISIONS)
+        try:
+            for each in running:
+                each.wait_ready(READY_S_MAX)
+            await _through(self._ground, path, list(messages(WARM_UP_FIRST + first, WARM_UP)), Processes([worker], [router]))
+            return await _through(self._ground, path, list(messages(first, count)), Processes([worker], [router]))
+        finally:
+            stop_all(running)
+
+
+class Generate:
+    """Offline `LLM.generate`: all prompts at once, nothing around it."""
+
+    def __init__(self, ground: Ground, served: Served) -> None:
+        self._ground, self._model = ground, served.entry.name
+
+    async def prepare(self) -> None:
+        """It needs nothing."""
+
+    async def take(self, first: int, count: int) -> Taken:
+        """By the process's own clock, tokenising included."""
+        file = self._ground.folder / "generate.txt"
+        file.unlink(missing_ok=True)
+        peer = self._ground.peer("peer_generate", self._model, str(first), str(count), str(file))
+        assert peer.wait_exit(S_MAX) == 0, f"LLM.generate failed: {peer.log.read_text()[-2000:]}"
+        return Taken(float(file.read_text()))
+
+
+class Hobby:
+    """A consumer that asks `vllm serve`, sixteen at once."""
+
+    TOPICS = Path("hobby.in", "hobby.in", "hobby.out")
+
+    def __init__(self, ground: Ground, served: Served) -> None:
+        self._ground, self._served = ground, served
+
+    async def prepare(self) -> None:
+        """Its topics, as many partitions as ours have."""
+        await self._ground.make_topics(self.TOPICS.way_in, self.TOPICS.way_out, partitions=PARTITIONS)
+
+    async def take(self, first: int, count: int) -> Taken:
+        """From the first request on its topic to the last answer, by the log's clock."""
+        port = free_port()
+        server = _served(self._ground, self._served, port)
+        hop = self._ground.peer("peer_hobby", self.TOPICS.way_in, self.TOPICS.way_out, f"hobby.{first}", str(port))
+        processes = Processes([server], [hop])
+        try:
+            await asyncio.sleep(HOBBY_JOINS_S)
+            warm_up, asked = _questions(self._served, first, count)
+            await _through(self._ground, self.TOPICS, warm_up, processes)
+            return await _through(self._ground, self.TOPICS, asked, processes)
+        finally:
+            stop_all([hop, server])
+
+
+class Litellm:
+    """LiteLLM's proxy in front of `vllm serve`; its client, whose CPU is not counted, keeps sixteen questions open."""
+
+    def __init__(self, ground: Ground, served: Served) -> None:
+        self._ground, self._served = ground, served
+
+    async def prepare(self) -> None:
+        """Its environment, made once."""
+        await asyncio.to_thread(peer_litellm.install)
+
+    async def take(self, first: int, count: int) -> Taken:
+        """From the first question to the last answer, by the client's clock."""
+        served_port, port = free_port(), free_port()
+        server = _served(self._ground, self._served, served_port)
+        command = peer_litellm.command(self._ground.folder, port, served_port, f"hosted_vllm/{self._served.entry.name}")
+        probe, folder = Probe("http", port, path="/health/liveliness"), self._ground.folder
+        proxy = start("litellm", command, peer_litellm.environment(), probe, folder, folder)
+        try:
+            proxy.wait_ready(READY_S_MAX)
+            asker, processes = Asker(port, lambda each: each.value), Processes([server], [proxy])
+            warm_up, asked = _questions(self._served, first, count)
+            await asker.offer_closed(warm_up, IN_FLIGHT)
+            before_s = processes.cpu_s()
+            offered = await asker.offer_closed(asked, IN_FLIGHT)
+            return Taken(count / offered.seconds, (processes.cpu_s() - before_s) / count * 1000)
+        finally:
+            proxy.end()
+            server.end()
+
+
+WAYS: Mapping[str, Callable[[Ground, Served], Way]] = {
+    WORKER: lambda ground, served: Worker(ground, served, "full"),
+    "LLM.generate": Generate,
+    "hobby": Hobby,
+    "litellm": Litellm,
+    LABEL: lambda ground, served: Worker(ground, served, "label"),
+}
+
+
+def _served(ground: Ground, served: Served, port: int) -> Running:
+    return ground.server("peer_serve", port, served.entry.name, path="/health").wait_ready(READY_S_MAX)
+
+
+def _questions(served: Served, first: int, count: int) -> tuple[list[Message], list[Message]]:
+    """Some to warm up, and those that are measured."""
+    return list(questions(served, WARM_UP_FIRST + first, WARM_UP)), list(questions(served, first, count))
+
+
+async def _through(ground: Ground, path: Path, asked: Sequence[Message], processes: Processes) -> Taken:
+    """Put these on a topic as fast as goes, and wait for the last answer. AssertionError where some have none."""
+    came, went = Log(ground.settings, [path.before_engine]), Log(ground.settings, [path.way_out])
+    before, answered = await came.ends(), await went.ends()
+    own_s, broker_s = processes.cpu_s(), cpu_s([ground.broker.pid])
+    await fill(ground.settings, path.way_in, asked)
+    await went.still(answered, S_MAX)
+    own_s, broker_s = processes.cpu_s() - own_s, cpu_s([ground.broker.pid]) - broker_s
+    first, last = await came.written(before), await went.written(answered)
+    count = len(asked)
+    assert first.count == last.count == count, f"{path.way_out}: {last.count} answers to {count}"
+    per_s = count / (last.last_ms - first.first_ms) * 1000
+    worker_mb = sum(usage_of(each.pid).pss_mb for each in processes.parents)
+    return Taken(per_s, own_s / count * 1000, broker_s / count * 1000, worker_mb)
