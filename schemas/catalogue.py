@@ -94,6 +94,7 @@ class EngineArguments(CardArguments):
     forked: bool = False  # one process for all of the engine, forked from ours: for tiny models on few cores
     threads: int | None = Field(default=None, ge=1, le=1_024)  # of each engine's arithmetic
     block_size: int | None = Field(default=None, ge=1, le=512)  # tokens a block of the key-value cache
+    attention_backend: str | None = Field(default=None, pattern=r"^[A-Z0-9_]+$")  # by vLLM's name for it
     kv_cache_bytes: int | None = Field(default=None, ge=1 << 20)  # on each card
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)  # the engine's share of each card's memory
 

@@ -14,8 +14,7 @@ from workers.engine import LIVE, REPLAY, Priority
 from workers.replay_gate import Load, replay_room
 from workers.vitals import Vitals
 
-
-GATHER_S = 0.05  # the longest that a freed slot beyond what the engine computes at once waits for others
+GATHER_S = 0.1  # the longest that a freed slot beyond what the engine computes at once waits for others
 
 
 class Admission:

@@ -25,6 +25,7 @@ from vllm.exceptions import VLLMClientError
 from vllm.inputs import tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.attention.backends.registry import AttentionBackendEnum
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.loggers import PrometheusStatLogger
@@ -272,6 +273,7 @@ def _arguments(served: Served) -> AsyncEngineArgs:
     engine, adapter = served.serving.engine, served.serving.adapter
     optional = {
         "block_size": engine.block_size,
+        "attention_backend": _attention(engine.attention_backend),
         "kv_cache_memory_bytes": engine.kv_cache_bytes,
         "gpu_memory_utilization": engine.gpu_memory_utilization,
         "quantization": QUANTIZATION.get(engine.quantization or ""),
@@ -298,6 +300,15 @@ def _arguments(served: Served) -> AsyncEngineArgs:
         seed=0,
         **{name: value for name, value in optional.items() if value is not None},
     )
+
+
+def _attention(name: str | None) -> AttentionBackendEnum | None:
+    """Raises CatalogueError where vLLM has none of this name."""
+    try:
+        return None if name is None else AttentionBackendEnum[name]
+    except (KeyError, ValueError):
+        known = ", ".join(AttentionBackendEnum.__members__)
+        raise CatalogueError(f"engine.attention_backend: vLLM has no {name}; it has {known}") from None
 
 
 def _lora(served: Served) -> LoRARequest | None:

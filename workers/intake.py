@@ -14,9 +14,9 @@ from schemas.result import Result
 from workers.ask import Asker, undecidable
 from workers.engine import REPLAY, Priority
 
-# How long an answer may wait for others of its lane, to be written with them, where nobody would have it sooner otherwise: a crowded
-# engine's questions wait much longer, and a replay waits for nobody. Without this each answer is a transaction of its own.
-WRITTEN_TOGETHER_S = 0.05
+# How long an answer may wait for others of its lane, to be written with them; without it each is a transaction of its own. Only
+# where that is little: a crowded engine's questions wait much longer, and for a replay nobody waits.
+WRITTEN_TOGETHER_S = 0.1
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
 

@@ -11,17 +11,19 @@ from typing import Any
 
 from tests.bench.deciding_ways import LABEL, WAYS, WORKER, Taken, Way
 from tests.bench.ground import Ground
+from tests.bench.warm import warm_broker
 from workers.catalogue import load_catalogue, serve
 
-FIRST = 5 * 10**7
+FIRST, WARM_UP_FIRST = 5 * 10**7, 3 * 10**7
 GENERATE, HOBBY, LITELLM = "LLM.generate", "hobby", "litellm"
 
 
 class DecidingBench:
     """Rounds of the same contexts, once each way. Only one of them runs at a time; the order turns with each round."""
 
-    def __init__(self, ground: Ground, model: str, count: int, rounds: int) -> None:
+    def __init__(self, ground: Ground, model: str, count: int, rounds: int, warm_s: float) -> None:
         settings = ground.settings
+        self._ground, self._warm_s = ground, warm_s
         served = serve(load_catalogue(settings.catalogue)[model], settings.catalogue, None)
         self._ways: dict[str, Way] = {name: way(ground, served) for name, way in WAYS.items()}
         self._model, self._count, self._rounds = model, count, rounds
@@ -29,6 +31,7 @@ class DecidingBench:
 
     async def run(self) -> dict[str, Any]:
         """The medians of each way, what ours is of each, and every round's figures."""
+        await warm_broker(self._ground, self._warm_s, WARM_UP_FIRST)
         for way in self._ways.values():
             await way.prepare()
         for turn in range(self._rounds):

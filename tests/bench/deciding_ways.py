@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as counting
 from typing import Final, NamedTuple, Protocol
@@ -29,6 +29,7 @@ S_MAX = 300.0
 IN_FLIGHT = 16
 WARM_UP = 32
 WARM_UP_FIRST = 4 * 10**7
+OTHERS = 10**6  # numbers further on: what is decided once is not decided again
 HOBBY_JOINS_S = 5.0  # the consumer of a new group has its partitions by then
 WORKER: Final = "worker"
 LABEL: Final = "worker, label"
@@ -37,15 +38,17 @@ _versions = counting(2)  # of the policies that are put in force; the tree's own
 
 @dataclass(frozen=True)
 class Taken:
-    """What a run took: answers a second; CPU ms an answer, the engine's core and the broker left out; the broker's; MB of the worker."""
+    """What a run took: answers a second; CPU ms an answer of the engine's core, of the broker, and of all others."""
 
     per_s: float
     cpu_ms: float = 0.0
     broker_cpu_ms: float = 0.0
-    worker_mb: float = 0.0
+    core_cpu_ms: float = 0.0
+    worker_mb: float = 0.0  # resident, the core included
 
     def __str__(self) -> str:
-        return f"{self.per_s:6.1f} decisions/s  {self.cpu_ms:5.2f} ms CPU each, and the broker {self.broker_cpu_ms:.2f}"
+        beside = f"the broker {self.broker_cpu_ms:.2f}, the engine's core {self.core_cpu_ms:.2f}"
+        return f"{self.per_s:6.1f} decisions/s  {self.cpu_ms:5.2f} ms CPU each; {beside}"
 
 
 class Way(Protocol):
@@ -72,22 +75,24 @@ class Processes(NamedTuple):
     parents: Sequence[Running]
     others: Sequence[Running] = ()
 
-    def cpu_s(self) -> float:
-        """Used until now, seconds."""
-        return alone_cpu_s(each.pid for each in self.parents) + cpu_s(each.pid for each in self.others)
+    def cpu_s(self) -> tuple[float, float]:
+        """Used until now, seconds: all but the core, and the core."""
+        alone_s, family_s = (of([each.pid for each in self.parents]) for of in (alone_cpu_s, cpu_s))
+        return alone_s + cpu_s(each.pid for each in self.others), family_s - alone_s
 
 
 class Worker:
     """Ours: a router and a worker, answering in this mode."""
 
-    def __init__(self, ground: Ground, served: Served, mode: AnswerMode) -> None:
-        self._ground, self._model, self._mode = ground, served.entry.name, mode
+    def __init__(self, ground: Ground, served: Served, mode: AnswerMode, others: int = 0) -> None:
+        self._ground, self._model, self._mode, self._others = ground, served.entry.name, mode, others
 
     async def prepare(self) -> None:
         """The pipeline's topics are there."""
 
     async def take(self, first: int, count: int) -> Taken:
         """From the first context on the model's topic to the last decision, by the log's clock."""
+        first += self._others
         pipeline = self._ground.pipeline((self._model,), "vllm")
         answer_in(pipeline, self._mode, next(_versions), self._ground.folder)
         running = [worker := pipeline.worker(self._model), router := pipeline.router()]
@@ -168,9 +173,10 @@ class Litellm:
             asker, processes = Asker(port, lambda each: each.value), Processes([server], [proxy])
             warm_up, asked = _questions(self._served, first, count)
             await asker.offer_closed(warm_up, IN_FLIGHT)
-            before_s = processes.cpu_s()
+            before = processes.cpu_s()
             offered = await asker.offer_closed(asked, IN_FLIGHT)
-            return Taken(count / offered.seconds, (processes.cpu_s() - before_s) / count * 1000)
+            own_ms, core_ms = _ms_each(before, processes.cpu_s(), count)
+            return Taken(count / offered.seconds, own_ms, core_cpu_ms=core_ms)
         finally:
             proxy.end()
             server.end()
@@ -181,7 +187,7 @@ WAYS: Mapping[str, Callable[[Ground, Served], Way]] = {
     "LLM.generate": Generate,
     "hobby": Hobby,
     "litellm": Litellm,
-    LABEL: lambda ground, served: Worker(ground, served, "label"),
+    LABEL: lambda ground, served: Worker(ground, served, "label", OTHERS),
 }
 
 
@@ -198,13 +204,19 @@ async def _through(ground: Ground, path: Path, asked: Sequence[Message], process
     """Put these on a topic as fast as goes, and wait for the last answer. AssertionError where some have none."""
     came, went = Log(ground.settings, [path.before_engine]), Log(ground.settings, [path.way_out])
     before, answered = await came.ends(), await went.ends()
-    own_s, broker_s = processes.cpu_s(), cpu_s([ground.broker.pid])
+    broker = [ground.broker.pid]
+    before_s = *processes.cpu_s(), cpu_s(broker)
     await fill(ground.settings, path.way_in, asked)
     await went.still(answered, S_MAX)
-    own_s, broker_s = processes.cpu_s() - own_s, cpu_s([ground.broker.pid]) - broker_s
+    after_s = *processes.cpu_s(), cpu_s(broker)
     first, last = await came.written(before), await went.written(answered)
     count = len(asked)
     assert first.count == last.count == count, f"{path.way_out}: {last.count} answers to {count}"
     per_s = count / (last.last_ms - first.first_ms) * 1000
     worker_mb = sum(usage_of(each.pid).pss_mb for each in processes.parents)
-    return Taken(per_s, own_s / count * 1000, broker_s / count * 1000, worker_mb)
+    own_ms, core_ms, broker_ms = _ms_each(before_s, after_s, count)
+    return Taken(per_s, own_ms, broker_ms, core_ms, worker_mb)
+
+
+def _ms_each(before_s: Iterable[float], after_s: Iterable[float], count: int) -> list[float]:
+    return [(after - before) / count * 1000 for before, after in zip(before_s, after_s, strict=True)]

@@ -51,7 +51,7 @@ class Ground:
         return peer
 
     def server(self, module: str, port: int, *arguments: str, path: str = "/ready") -> Running:
-        """A server of `tests/bench`, started: `python -m tests.bench.<module> PORT ARGUMENTS`; `path` answers once it is ready."""
+        """A server of `tests/bench`, started: `python -m tests.bench.<module> PORT ARGUMENTS`; `path` says when it is ready."""
         command = (sys.executable, "-m", f"tests.bench.{module}", str(port), *arguments)
         server = start(module, command, {}, Probe("http", port, path=path), self.folder)
         self._peers.append(server)

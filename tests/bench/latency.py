@@ -11,8 +11,9 @@ from typing import Any
 from tests.bench.chains import CHAINS, FLOOR, OURS, Chain, prepare
 from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
-from tests.bench.load import WARM_UP_RATE, Line, Offered
+from tests.bench.load import Line, Offered
 from tests.bench.usage import cpu_s, usage_of
+from tests.bench.warm import warm_broker
 from tests.support.kafka import MODELS
 from tests.support.processes import Running
 
@@ -26,9 +27,7 @@ class Plan:
     rates: tuple[int, ...] = (50, 200, 500)
     seconds: float = 5.0
     rounds: int = 3
-    # A broker that has been up for a minute does the same work in half the time: its compiler has been through it. That is the
-    # one to measure with, for all chains alike.
-    warm_s: float = 60.0
+    warm_s: float = 60.0  # of the broker, for all chains alike
 
 
 @dataclass(slots=True)
@@ -76,20 +75,12 @@ class LatencyBench:
     async def run(self) -> dict[str, Any]:
         """Run all rounds; the order of the chains turns with each, so that none is always first."""
         await prepare(self._ground)
-        await self._warm_broker()
+        self._next = await warm_broker(self._ground, self._plan.warm_s, self._next)
         for turn in range(self._plan.rounds):
             order = CHAINS if turn % 2 == 0 else CHAINS[::-1]
             for chain in order:
                 await self._round(chain, str(turn))
         return report(self.measured, self._plan, self.memory_mb)
-
-    async def _warm_broker(self) -> None:
-        processes = OURS.start(self._ground, "warm")
-        try:
-            async with Line(self._ground.settings, OURS.way_in, OURS.way_out) as line:
-                self._next = await line.warm_up(self._next, int(self._plan.warm_s * WARM_UP_RATE))
-        finally:
-            stop_all(processes)
 
     async def _round(self, chain: Chain, turn: str) -> None:
         processes = chain.start(self._ground, turn)

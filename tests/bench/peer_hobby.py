@@ -36,7 +36,8 @@ class Hop:
         """Until SIGTERM."""
         await self._producer.start()
         await self._consumer.start()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S_MAX)) as session, asyncio.TaskGroup() as asked:
+        limit = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
+        async with aiohttp.ClientSession(timeout=limit) as session, asyncio.TaskGroup() as asked:
             reading = asked.create_task(self._read(session, asked))
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         await self._consumer.stop()

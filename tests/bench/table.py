@@ -39,13 +39,14 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _deciding(deciding: dict[str, Any]) -> Table:
-    numbers = ("decisions/s", "CPU ms each", "of it broker", "MB")
+    numbers = ("decisions/s", "CPU ms each", "of it broker", "the core's", "MB")
     table = Table("way", title=f"One worker on {deciding['model']}'s stand-in (medians of the rounds; CPU beside the core's)")
     for each in numbers:
         table.add_column(each, justify="right")
     for way, of in deciding["medians"].items():
         cpu_ms = of["cpu_ms"] + of["broker_cpu_ms"]
-        table.add_row(way, f"{of['per_s']:.1f}", f"{cpu_ms:.2f}", f"{of['broker_cpu_ms']:.2f}", f"{of['worker_mb']:.0f}")
+        table.add_row(way, f"{of['per_s']:.1f}", f"{cpu_ms:.2f}", f"{of['broker_cpu_ms']:.2f}",
+                      f"{of['core_cpu_ms']:.2f}", f"{of['worker_mb']:.0f}")  # fmt: skip
     aimed = (f"{name} {ratio:.2f}{DECIDING_AIMS.get(name, '')}" for name, ratio in deciding["ratios"].items())
     table.caption = "worker's: " + "; ".join(aimed)
     return table

@@ -62,6 +62,39 @@ def decisions(watch: Watch) -> dict[str, Decision]:
     return {each.context_id: each for each in (Decision.from_bytes(record.value) for record in watch.of(DECISIONS))}
 
 
+async def transactions(broker: Broker, topic: str) -> int:
+    """How many were written to it: what its offsets count and no record lies at is a marker each."""
+    consumer = clients.reader(Settings(kafka_bootstrap=broker.bootstrap), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        places = [clients.TopicPartition(topic, each) for each in range(8)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        records = 0
+        while any([await consumer.position(each) < end for each, end in ends.items()]):
+            records += sum(map(len, (await consumer.getmany(timeout_ms=500)).values()))
+        return int(sum(ends.values())) - records
+    finally:
+        await clients.stop(consumer)
+
+
+async def test_a_crowded_engines_answers_share_transactions_and_a_single_one_waits_for_none(
+    stack: Pipeline, fresh_topics: Broker
+) -> None:
+    for process in (stack.router(), stack.worker("phi3", env=script(delay_ms=50, spread_ms=100))):
+        process.wait_ready()
+    async with watching(fresh_topics.bootstrap, MODELS) as watch:
+        crowd = [body(f"crowd-{n}", f"S{n}/USD", ttl_ms=600_000) for n in range(400)]
+        await watch.until_answered(await feed.send(fresh_topics.bootstrap, crowd))
+        shared = await transactions(fresh_topics, DECISIONS)
+        assert shared < 400 / 3, f"400 answers in {shared} transactions"
+        for n in range(8):
+            await watch.until_answered(await feed.send(fresh_topics.bootstrap, [body(f"alone-{n}")]))
+        assert await transactions(fresh_topics, DECISIONS) == shared + 8
+        verdict = await watch.settled(30)
+        assert verdict.holds, str(verdict)
+
+
 def marked(writer: int, count: int) -> list[tuple[bytes, bytes]]:
     """So many contexts of one writer, which are over at once."""
     return [(f"k{writer}".encode(), feed.value_of(body(f"marked-{writer}-{number}", ttl_ms=1))) for number in range(count)]

@@ -24,7 +24,7 @@ from tests.containment.corpus import corpus
 from tests.containment.flips import row, try_all
 from tests.unit.samples import policy, question
 from workers.admission import Admission
-from workers.catalogue import Served, load_catalogue, serve
+from workers.catalogue import CatalogueError, Served, load_catalogue, serve
 from workers.engine import REPLAY, Ask, Engine, EngineDied, EngineFailed, build_engine, prepare_environment
 from workers.tending import tend
 
@@ -205,3 +205,11 @@ async def test_a_killed_core_ends_every_request_and_the_engine(engine: Engine, s
 def _cores() -> list[int]:
     # By each process' parent: the kernel's own lists of children go by thread, and miss those whose thread has ended.
     return [child.pid for child in psutil.Process().children() if "EngineCor" in child.name()]
+
+
+def test_an_attention_backend_that_vllm_does_not_have_is_named_with_those_it_has() -> None:
+    from workers.engine_vllm import _attention
+
+    assert _attention(None) is None
+    with pytest.raises(CatalogueError, match=r"engine\.attention_backend: vLLM has no NOPE; it has .*CPU_MLA"):
+        _attention("NOPE")

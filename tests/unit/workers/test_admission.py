@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workers.admission import Admission
+from workers.admission import GATHER_S, Admission
 from workers.depth import FIRST, STEPS_MIN
 from workers.engine import LIVE, REPLAY, Priority
 from workers.vitals import Vitals
@@ -50,6 +50,31 @@ async def test_without_room_a_lane_waits_until_an_answer_is_there() -> None:
     release.set()
     assert min(await asyncio.wait_for(asyncio.gather(*waiting), 5)) >= 1
     await asyncio.gather(*holders)
+
+
+async def test_room_beside_a_full_engine_is_gathered_for_a_moment_and_else_given_at_once() -> None:
+    own, releases = admission(4), [asyncio.Event() for _ in range(8)]
+    holders = [asyncio.create_task(hold(own, each)) for each in releases]
+    await asyncio.sleep(0)
+    assert own.crowded and own.in_flight == 4 * FIRST
+    reads = asyncio.create_task(own.room())
+    releases[0].set()
+    await asyncio.sleep(GATHER_S / 5)
+    assert not reads.done(), "the engine has enough: others may come free"
+    for each in releases[1:4]:
+        each.set()
+    assert await asyncio.wait_for(reads, GATHER_S / 2) == 4, "the engine has no more than it computes at once"
+    assert not own.crowded
+    await ended(holders)
+
+
+async def test_room_that_nobody_joins_is_given_when_the_moment_is_over() -> None:
+    own, releases = admission(4), [asyncio.Event() for _ in range(8)]
+    holders = [asyncio.create_task(hold(own, each)) for each in releases]
+    await asyncio.sleep(0)
+    releases[0].set()
+    assert await asyncio.wait_for(own.room(), 5) == 1
+    await ended(holders)
 
 
 async def test_no_more_than_its_depth_is_in_flight_at_once_and_who_came_first_goes_first() -> None:
