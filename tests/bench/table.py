@@ -17,6 +17,7 @@ DECIDING_AIMS = {
     "CPU of hobby": " (0.7 at most)", "CPU of litellm": " (0.33 at most)",
 }  # fmt: skip
 OF_LITELLM_CPU_MAX = 0.2
+SHARING_AIMS = {"live p99 beside replays": " (aim 1.2 at most)", "replays beside live": " (aim 0.6 or more)"}
 BUSY_RATE = 200  # from this rate on ours is to be faster than FastStream's batch chain
 WIDTH = 124
 LATENCY_COLUMNS = ("chain", "contexts/s", "p50 ms", "p99 ms", "p50 of floor", "answered", "CPU ms each", "of it broker", "")
@@ -32,6 +33,8 @@ def show(found: dict[str, Any]) -> None:
         console.print(rates)
     if deciding := found.get("deciding"):
         console.print(_deciding(deciding))
+    if sharing := found.get("sharing"):
+        console.print(_sharing(sharing))
     if choosing := found.get("choosing"):
         console.print(_choosing(choosing["us"]))
     if litellm := found.get("litellm"):
@@ -49,6 +52,20 @@ def _deciding(deciding: dict[str, Any]) -> Table:
                       f"{of['core_cpu_ms']:.2f}", f"{of['worker_mb']:.0f}")  # fmt: skip
     aimed = (f"{name} {ratio:.2f}{DECIDING_AIMS.get(name, '')}" for name, ratio in deciding["ratios"].items())
     table.caption = "worker's: " + "; ".join(aimed)
+    return table
+
+
+def _sharing(sharing: dict[str, Any]) -> Table:
+    of = sharing["medians"]
+    table = Table(
+        "", title=f"Live at {sharing['rate']} a second and replays, one worker ({sharing['model']}'s stand-in; medians)"
+    )
+    for each in ("live p50 ms", "live p99 ms", "replays/s"):
+        table.add_column(each, justify="right")
+    table.add_row("each alone", f"{of['alone_p50_ms']:.1f}", f"{of['alone_p99_ms']:.1f}", f"{of['replays_alone_per_s']:.1f}")
+    table.add_row("together", f"{of['beside_p50_ms']:.1f}", f"{of['beside_p99_ms']:.1f}", f"{of['replays_beside_per_s']:.1f}")
+    aimed = (f"{name} {ratio:.2f}{SHARING_AIMS.get(name, '')}" for name, ratio in sharing["ratios"].items())
+    table.caption = "; ".join(aimed)
     return table
 
 

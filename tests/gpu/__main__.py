@@ -24,6 +24,7 @@ from tests.gpu.dummy import OTHERWISE
 from tests.gpu.found import Found, read, table, write
 from tests.gpu.online import Online
 from tests.gpu.shapes import SHAPES, Shape, lay_out
+from tests.gpu.waves import Extent
 
 OFFLINE_S_MAX = 600
 BENCH_S_MAX = 400
@@ -51,24 +52,29 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.gpu", description=__doc__)
     parser.add_argument("--model", choices=sorted(SHAPES), default="qwen")
     parser.add_argument("--ways", nargs="+", choices=sorted(WAYS), default=["worker", "generate", "vllm-bench"])
-    parser.add_argument("--size", type=int, default=200, help="contexts a wave (default: 200)")
+    parser.add_argument("--size", default="200", help="contexts a wave (default: 200)")
     parser.add_argument("--lengths", default="1000,3000", help="tokens of a prompt (default: 1000,3000)")
+    parser.add_argument("--bots", default="1", help="how many ask about the same market at the same time (default: 1)")
     parser.add_argument("--out", type=Path, default=REPOSITORY / ".local" / "gpu", help="where figures and logs go")
     parser.add_argument("--engine", default="{}", help="engine arguments in place of the catalogue's, JSON")
     parser.add_argument("--tiny", action="store_true", help="a tiny shape, without a GPU: shows only that it works")
     return parser.parse_args(arguments)
 
 
+def _extent(asked: argparse.Namespace) -> Extent:
+    return Extent.from_words(asked.size, asked.lengths, asked.bots)
+
+
 def _worker(shape: Shape, out: Path, asked: argparse.Namespace, environment: dict[str, str]) -> list[Found]:
     with standing(quick=False) as ground:
         online = Online(ground, shape, out, environment)
-        found = asyncio.run(online.run(asked.size, tuple(map(int, asked.lengths.split(",")))))
+        found = asyncio.run(online.run(_extent(asked)))
     print(f"ready after {online.ready_s:.0f} s", flush=True)
     return found
 
 
 def _generate(shape: Shape, out: Path, asked: argparse.Namespace, environment: dict[str, str]) -> list[Found]:
-    command = [sys.executable, "-m", "tests.gpu.offline", out, shape.model, asked.size, asked.lengths]
+    command = [sys.executable, "-m", "tests.gpu.offline", out, shape.model, *_extent(asked).words]
     _run(command, out / "generate.log", environment | shape.environment, OFFLINE_S_MAX)
     return read(out / "generate.json")
 

@@ -1,4 +1,4 @@
-"""`python -m tests.gpu.offline FOLDER MODEL SIZE LENGTHS`: offline `LLM.generate` on each wave, all of it handed over at once.
+"""`python -m tests.gpu.offline FOLDER MODEL SIZE LENGTHS BOTS`: offline `LLM.generate` on each wave, all handed over at once.
 
 The most that this engine does here: the engine's arguments, the sampling and the rendered prompts are the worker's own.
 Writes `generate.json` to the folder. Kafka is not asked.
@@ -16,7 +16,7 @@ from deciders.prompt import Prompt
 from schemas.policy import Policy
 from tests.gpu.dummy import with_made_up_weights
 from tests.gpu.found import Found, write
-from tests.gpu.waves import Wave, plan, prompts
+from tests.gpu.waves import Extent, Wave, plan, prompts
 from workers.catalogue import Served, load_catalogue, serve
 from workers.engine import prepare_environment
 
@@ -61,7 +61,7 @@ class Offline:
         return list(self._llm.generate(given, self._sampling[mode], use_tqdm=False, lora_request=self._lora))
 
 
-def main(folder: Path, model: str, size: int, lengths: tuple[int, ...]) -> None:
+def main(folder: Path, model: str, extent: Extent) -> None:
     """Measure every wave, and write the figures down."""
     settings = Settings()
     served = serve(load_catalogue(settings.catalogue)[model], settings.catalogue, settings.weights)
@@ -69,7 +69,7 @@ def main(folder: Path, model: str, size: int, lengths: tuple[int, ...]) -> None:
     prepare_environment("vllm", served)
     with_made_up_weights()
     offline = Offline(served)
-    waves = plan(served, policy, lambda prompt: len(offline.ids(prompt)), size, lengths)
+    waves = plan(served, policy, lambda prompt: len(offline.ids(prompt)), extent)
     found = []
     for wave in waves:
         found.append(offline.measure(wave, prompts(served, policy, wave)))
@@ -78,4 +78,4 @@ def main(folder: Path, model: str, size: int, lengths: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), tuple(map(int, sys.argv[4].split(","))))
+    main(Path(sys.argv[1]), sys.argv[2], Extent.from_words(*sys.argv[3:]))

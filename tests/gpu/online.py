@@ -21,7 +21,7 @@ from tests.bench.ground import Ground, stop_all
 from tests.bench.log import Ends, Log, fill
 from tests.gpu.found import Found
 from tests.gpu.shapes import Shape
-from tests.gpu.waves import Wave, plan
+from tests.gpu.waves import Extent, Wave, plan
 from tests.support.stack import Pipeline
 
 READY_S_MAX = 300.0
@@ -37,11 +37,11 @@ class Online:
         self._environment = environment | shape.environment
         self.ready_s = 0.0
 
-    async def run(self, size: int, lengths: tuple[int, ...]) -> list[Found]:
+    async def run(self, extent: Extent) -> list[Found]:
         """Every wave, one after the other, through the same processes."""
         policy = Policy.from_toml(Settings().policy.read_text(encoding="utf-8"))
         tokenizer: Any = AutoTokenizer.from_pretrained(self._shape.served.directory, trust_remote_code=False)
-        waves = plan(self._shape.served, policy, lambda prompt: _tokens(tokenizer, prompt), size, lengths)
+        waves = plan(self._shape.served, policy, lambda prompt: _tokens(tokenizer, prompt), extent)
         pipeline = self._ground.pipeline((self._shape.model,), "vllm")
         pipeline.environment |= self._environment
         began_s = time.monotonic()
