@@ -30,6 +30,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 from vllm.v1.metrics.loggers import PrometheusStatLogger
 
+from backbone import telemetry
 from deciders.answer import ANSWER_HEAD, ANSWER_TAIL, LABELS, AnswerMode, RawAnswer
 from deciders.identity import SAMPLING
 from deciders.prompt import Prompt
@@ -37,6 +38,7 @@ from schemas.decision import GenerationParts, ModelUsed
 from workers.catalogue import CatalogueError, Served
 from workers.engine import Ask, EngineDied, EngineFailed
 from workers.engine_fork import cut_off_forks
+from workers.phases import Phases
 from workers.vitals import Pulse, Step, Sums, Vitals
 
 START_S_MAX = 1_800.0  # real weights are read from slow disks; a stand-in takes seconds
@@ -95,17 +97,24 @@ class VllmEngine:
         return self._served.parts(ask.prompt, ask.mode)
 
     async def start(self) -> None:
-        """Verifies the files, loads them, and asks twice in each mode before it returns."""
+        """Verifies the files, loads them, and asks twice in each mode before it returns. Its phases are an event, in seconds."""
+        name, phases = self._served.entry.name, Phases()
+        telemetry.event("engine.starting", model=name)
         self._served.verify()
+        phases.end("verify")
         self._tokenizer = AutoTokenizer.from_pretrained(self._served.directory, trust_remote_code=False)
-        self._words = _words(self._served.entry.name, self._tokenizer)
+        phases.end("tokenizer")
+        self._words = _words(name, self._tokenizer)
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
         self._thread.start()
         async with asyncio.timeout(START_S_MAX):
             self._llm = await self._on_its_loop(self._load())
             self._sampling = {mode: _verified(_sampling(self._served, self._words, mode), self._llm) for mode in MODES}
+            phases.end("load")
             await self._warm_up()
+        phases.end("warm_up")
+        telemetry.event("engine.started", model=name, **phases.seconds)
 
     async def ask(self, ask: Ask) -> RawAnswer:
         """The raw answer; its confidence comes from the label probabilities at the action's place."""

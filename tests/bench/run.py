@@ -27,9 +27,10 @@ from tests.bench.latency import LatencyBench, Plan
 from tests.bench.litellm import LitellmBench
 from tests.bench.routing import RoutingBench
 from tests.bench.sharing import SharingBench
+from tests.bench.starting import starting
 from tests.bench.table import show
 
-MEASURES = ("latency", "routing", "deciding", "sharing", "choosing", "litellm")
+MEASURES = ("latency", "routing", "deciding", "sharing", "starting", "choosing", "litellm")
 STEADY = ("latency", "deciding", "sharing", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 GIT_S_MAX = 60
@@ -65,6 +66,9 @@ def main(arguments: Sequence[str]) -> int:
             continue
         beside = asked.beside if measure == "routing" else None
         with checked_out(beside) as before, standing(quick=measure not in STEADY, topics_of=before) as ground:
+            if measure == "starting":
+                found[measure] = starting(ground, asked.model, size.rounds)
+                continue
             found[measure] = uvloop.run(_measure(measure, ground, size, asked.model, before))
     found["ground"]["load_after"] = os.getloadavg()
     print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")

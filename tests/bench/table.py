@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from tests.bench.starting import PHASES
+
 # What is aimed at; a figure that misses it is marked.
 OF_FLOOR_MAX = 5.0
 P99_MS_MAX = 50.0
@@ -35,6 +37,8 @@ def show(found: dict[str, Any]) -> None:
         console.print(_deciding(deciding))
     if sharing := found.get("sharing"):
         console.print(_sharing(sharing))
+    if starting := found.get("starting"):
+        console.print(_starting(starting["rows"]))
     if choosing := found.get("choosing"):
         console.print(_choosing(choosing["us"]))
     if litellm := found.get("litellm"):
@@ -66,6 +70,17 @@ def _sharing(sharing: dict[str, Any]) -> Table:
     table.add_row("together", f"{of['beside_p50_ms']:.1f}", f"{of['beside_p99_ms']:.1f}", f"{of['replays_beside_per_s']:.1f}")
     aimed = (f"{name} {ratio:.2f}{SHARING_AIMS.get(name, '')}" for name, ratio in sharing["ratios"].items())
     table.caption = "; ".join(aimed)
+    return table
+
+
+def _starting(rows: list[dict[str, Any]]) -> Table:
+    seconds = ("ready", *PHASES, "cpu_s")
+    table = Table("workers", "model", title="Start of a worker with a real engine, seconds; MB (medians of the rounds)")
+    for each in (*seconds, "RSS", "PSS"):
+        table.add_column(each, justify="right")
+    for row in rows:
+        told = (f"{row[name]:.1f}" for name in seconds)
+        table.add_row(row["way"], row["model"], *told, f"{row['rss_mb']:.0f}", f"{row['pss_mb']:.0f}")
     return table
 
 
