@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -25,10 +26,12 @@ from tests.bench.deciding import DecidingBench
 from tests.bench.ground import Ground, standing
 from tests.bench.latency import LatencyBench, Plan
 from tests.bench.litellm import LitellmBench
+from tests.bench.replaying import replaying
 from tests.bench.routing import RoutingBench
 from tests.bench.table import show
 
-MEASURES = ("latency", "routing", "deciding", "choosing", "litellm")
+MEASURES = ("latency", "routing", "deciding", "choosing", "litellm", "replaying")
+LONG = 1_000_000
 STEADY = ("latency", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 GIT_S_MAX = 60
@@ -44,10 +47,11 @@ class Size:
     contexts: int
     rounds: int
     questions: int
+    replayed: int
 
 
-FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3, questions=2_000)
-QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400)
+FULL = Size(Plan(), backlog=20_000, contexts=400, rounds=3, questions=2_000, replayed=60_000)
+QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400, replayed=8_000)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,6 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{measure} ({time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f})", flush=True)
         if measure == "choosing":
             found[measure] = choosing(size.questions, size.rounds)
+            continue
+        if measure == "replaying":
+            found[measure] = asyncio.run(replaying(size.replayed, size.rounds, LONG if asked.long else 0))
             continue
         beside = asked.beside if measure == "routing" else None
         with checked_out(beside) as before, standing(quick=measure not in STEADY, topics_of=before) as ground:
@@ -76,6 +83,7 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each measure is taken (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
     parser.add_argument("--beside", metavar="COMMIT", help="measure the router of this commit, too, beside this tree's (routing)")
+    parser.add_argument("--long", action="store_true", help="replay a million contexts, too, for the memory (replaying)")
     parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
     return parser.parse_args(arguments)
 
