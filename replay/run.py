@@ -92,6 +92,10 @@ def _counted(wanted: Plan, means: Means, folder: Path, processes: int, books: li
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=arguments)
     try:
         yield from _in_turn(pool, iter(books), processes * AHEAD)
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.kill()  # what it is deciding is not done, and is decided again, whole
+        raise
     except BrokenProcessPool as error:
         raise Stopped(f"a process of the replay ended by itself: {error}; the same command goes on where it was") from None
     finally:
@@ -100,10 +104,19 @@ def _counted(wanted: Plan, means: Means, folder: Path, processes: int, books: li
 
 def _in_turn(pool: ProcessPoolExecutor, books: Iterator[Book], ahead: int) -> Iterator[Counts]:
     """As they are asked for, a few at a time: a million files need no million tasks, and a miss stops what is not begun."""
-    under_way: deque[Future[Counts]] = deque(pool.submit(_decide, book) for book in islice(books, ahead))
+    under_way: deque[Future[Counts]] = deque(_begun(pool, book) for book in islice(books, ahead))
     while under_way:
         yield under_way.popleft().result()
-        under_way.extend(pool.submit(_decide, book) for book in islice(books, 1))
+        under_way.extend(_begun(pool, book) for book in islice(books, 1))
+
+
+def _begun(pool: ProcessPoolExecutor, book: Book) -> Future[Counts]:
+    # This may start a process, which ignores what this one ignores: Ctrl-C reaches all of them, and the first ends the others.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return pool.submit(_decide, book)
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 _worker: Worker | None = None  # of this process
@@ -111,7 +124,6 @@ _worker: Worker | None = None  # of this process
 
 def _begin(wanted: Plan, means: Means, folder: Path, run_id: str) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process ends the others
     threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     _worker = Worker.ready(wanted, means, folder, run_id)
     gc.freeze()  # what it has by now it keeps: not to be looked through again

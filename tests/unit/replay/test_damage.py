@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from backbone.settings import REPOSITORY
 from replay import index, shelf
 from replay import plan as plans
+from replay.chunk import DONE
 from replay.export import FILE, ExportError
 from replay.plan import PlanError, read_manifest
 from replay.run import folder_of, run
@@ -46,6 +47,22 @@ if __name__ == "__main__":
     [each.result() for each in done]
     print(*(each.pid for each in multiprocessing.active_children()), flush=True)
     time.sleep(600)
+"""
+
+# Both of its second ones stop in the middle of the run, so that Ctrl-C comes while all are at work.
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from backbone import stops
+from replay.run import run
+from tests.unit.replay.recording import means, plan
+stops.arm("replay.after_chunk=stop")
+if __name__ == "__main__":
+    ledger, folder = map(Path, sys.argv[1:])
+    try:
+        run(plan(ledger), means(), folder, 2, lambda step, done, total: None)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
 """
 
 
@@ -132,7 +149,7 @@ def test_a_manifest_that_lacks_something_names_it(name: str, ledger: Path, tmp_p
 
 def test_the_others_end_with_the_first_process_however_it_ends(ledger: Path, tmp_path: Path) -> None:
     index.build(ledger, lambda done, total: None)
-    with started(ledger, tmp_path / "run") as first:
+    with started(FIRST, ledger, tmp_path / "run") as first:
         assert first.stdout is not None
         others = [int(each) for each in first.stdout.readline().split()]
         assert len(others) == 2 and all(map(runs, others))
@@ -143,16 +160,42 @@ def test_the_others_end_with_the_first_process_however_it_ends(ledger: Path, tmp
             time.sleep(0.05)
 
 
+def test_ctrl_c_ends_all_processes_at_once_and_the_run_goes_on_from_there(ledger: Path, tmp_path: Path) -> None:
+    whole = ran(ledger, tmp_path / "whole")
+    with started(INTERRUPTED, ledger, tmp_path / "run") as first:
+        end_s = time.monotonic() + END_S_MAX
+        while len(list((tmp_path / "run" / DONE).glob("*.json"))) < 2:
+            assert time.monotonic() < end_s, "two files were not decided in time"
+            time.sleep(0.05)
+        os.killpg(first.pid, signal.SIGINT)
+        told, flaws = first.communicate(timeout=END_S_MAX)
+        assert told == "stopped\n" and "Traceback" not in flaws, flaws
+    assert ran(ledger, tmp_path / "run")["root_digest"] == whole["root_digest"]
+
+
+async def test_a_context_with_two_outcomes_has_the_first_that_was_logged(live: Live, ledger: Path, tmp_path: Path) -> None:
+    once = ran(ledger, tmp_path / "once")
+    first, other = live.outcomes[:2]
+    late = Record(Source(DECISIONS, 0, 90), other.key, other.value, first.headers, now_ms())
+    letter = Record(Source(DEAD_LETTERS, 0, 91), b"k", b"", (*first.headers, ("reason", b"not_json")), now_ms())
+    live.outcomes += [late, letter]
+    twice = ran(live.put(tmp_path / "twice"), tmp_path / "run")
+    assert (twice["root_digest"], twice["counts"]) == (once["root_digest"], once["counts"])
+
+
 @contextmanager
-def started(*arguments: Path) -> Iterator[subprocess.Popen[str]]:
-    file = arguments[1].with_suffix(".py")
-    file.write_text(FIRST)
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen([sys.executable, file, *arguments], stdout=subprocess.PIPE, text=True, env=environment) as first:
+def started(script: str, ledger: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A group of processes of its own."""
+    file = folder.with_suffix(".py")
+    file.write_text(script)
+    command, environment = [sys.executable, file, ledger, folder], os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, env=environment, start_new_session=True, stdout=pipe, stderr=pipe) as first:
         try:
             yield first
         finally:
-            first.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(first.pid, signal.SIGKILL)
 
 
 def runs(pid: int) -> bool:
