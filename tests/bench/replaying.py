@@ -96,7 +96,7 @@ def _parsed(source: Path, contexts: int) -> None:
 def _read(source: Path, book: Book) -> int:
     count = 0
     with closing(Index(source)) as found:
-        outcomes = found.outcomes(book.partition, book.first, shelf.end_of(source, book))
+        outcomes = found.outcomes(book.partition, book.first, shelf.end_of(source, book) - 1)
         for record, outcome in zip(shelf.read(source, book), outcomes, strict=True):
             count += 1
             if outcome.reason is None:
