@@ -199,7 +199,7 @@ class _Way:
         if self.ground.on_miss == "stop":
             decision = self.recorded.decision
             name = f"context {decision.context_id!r} of {decision.bot_id} on {decision.symbol} ({self.record.source})"
-            raise Miss(f"{name}: {why}")
+            raise Miss(f"{name}: {why} (--on-miss abstain goes on)")
         self.missed = True
         route = asked.tag.route.model_copy(update={"reason": why})
         moment = Moment(asked.asked_at_ms, asked.timings(asked.asked_at_ms))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from backbone.stops import reach
 from replay import shelf
 from replay.shelf import Book
 from schemas import headers as names
-from schemas.canonical import digest, rfc3339
+from schemas.canonical import canonical_json, digest, rfc3339
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
@@ -97,9 +97,12 @@ async def export(settings: Settings, folder: Path, from_ms: int, to_ms: int, tol
     2. the policies, which decisions name by their digests
     3. each partition, from where its last file ends
     """
-    planned = await _planned(settings, folder, from_ms, to_ms)  # 1
-    if planned.complete:
-        return planned
+    with shelf.alone(folder):
+        planned = await _planned(settings, folder, from_ms, to_ms)  # 1
+        return planned if planned.complete else await _written(settings, folder, planned, told)
+
+
+async def _written(settings: Settings, folder: Path, planned: Export, told: Told) -> Export:
     shelf.sweep(folder)
     for name, text in (await topics.policies(settings)).items():  # 2
         shelf.written(folder / "policies" / f"{name}.toml", text.encode())
@@ -107,7 +110,7 @@ async def export(settings: Settings, folder: Path, from_ms: int, to_ms: int, tol
     for stretch in planned.stretches:  # 3
         await _Scribe(settings, folder, planned, stretch, partial(_told_of, told, before, total)).write()
         before += stretch.end - stretch.first
-    done = Export(from_ms, to_ms, planned.stretches, complete=True, records=_counted(folder))
+    done = replace(planned, complete=True, records=_counted(folder))
     shelf.written(folder / FILE, done.to_bytes())
     return done
 
@@ -193,11 +196,29 @@ class _Scribe:
         self.held, self.held_bytes = [], 0
 
 
+def require_whole(folder: Path) -> None:
+    """Raises ExportError unless this export was finished and holds as many records as it held then: a lost file is no gap."""
+    held = read_export(folder)
+    if not held.complete:
+        raise ExportError(f"{folder} is not whole: run its `trading-llm ledger export` again, which goes on where it was")
+    for topic, count in _counted(folder).items():
+        if held.records.get(topic) != count:
+            told = f"must be {held.records.get(topic)} of {topic}, as {FILE} says, not {count}"
+            raise ExportError(f"{folder}: records: {told}: a file is missing or none of it; export again into another folder")
+
+
+def contents(folder: Path) -> str:
+    """A digest of what this export holds: of its plan, and of its files by names and sizes, since none is ever changed."""
+    files = sorted(path for name in (*TOPICS, "policies") for path in (folder / name).rglob("*") if path.is_file())
+    named = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+    return digest((folder / FILE).read_bytes() + canonical_json(named))
+
+
 def _counted(folder: Path) -> dict[str, int]:
     return {topic: sum(shelf.rows(folder, book) for book in shelf.books(folder, topic)) for topic in TOPICS}
 
 
 def policies(folder: Path) -> Sequence[str]:
     """The texts of the policies in this folder, each the one of its name; others are left out."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "policies").glob("*.toml"))}
-    return [text for name, text in texts.items() if digest(text.encode()) == name]
+    texts = {path.stem: path.read_bytes() for path in sorted((folder / "policies").glob("*.toml"))}
+    return [text.decode() for name, text in texts.items() if digest(text) == name]

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from deciders.identity import generation_key
 from replay import shelf
+from replay.shelf import Damaged
 from schemas import headers as names
 from schemas.canonical import canonical_json, digest
 from schemas.decision import Decision, GenerationParts
@@ -48,7 +51,12 @@ class Outcome:
 
 
 def build(folder: Path, told: Told) -> None:
-    """Make the index of this shelf, beside an older one until it is whole."""
+    """Make the index of this shelf, beside an older one until it is whole. Raises Damaged, and Occupied while another does."""
+    with shelf.alone(folder):
+        _build(folder, told)
+
+
+def _build(folder: Path, told: Told) -> None:
     path, found = folder / FILE, [*shelf.books(folder, DECISIONS), *shelf.books(folder, DEAD_LETTERS)]
     beside = path.with_name(path.name + shelf.PART)
     beside.unlink(missing_ok=True)
@@ -151,8 +159,17 @@ def _take(database: sqlite3.Connection, record: Record) -> None:
     # A context has one outcome; were there two, which `trading-llm audit` would tell, the first that was logged stands.
     value = b"" if record.source.topic == DEAD_LETTERS else record.value
     if database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?)", (number, reason, value)).rowcount and value:
-        rows = [(key, number, attempt) for key, attempt in _generations(Decision.from_bytes(value))]
+        rows = [(key, number, attempt) for key, attempt in _generations(_decision(record))]
         database.executemany(KEEP_FIRST, rows)
+
+
+def _decision(record: Record) -> Decision:
+    try:
+        return Decision.from_bytes(record.value)
+    except ValidationError as error:
+        flaw = error.errors()[0]
+        field = ".".join(map(str, flaw["loc"])) or "value"
+        raise Damaged(f"{record.source}: {field}: {flaw['msg']}: a record that is no decision; see `trading-llm audit`") from None
 
 
 def _generations(decision: Decision) -> Iterator[tuple[str, int]]:

@@ -20,8 +20,9 @@ from schemas.policy import Policy
 
 FORM: Final = "replay-manifest/1"
 FILE: Final = "manifest.json"
-# Whose code decides: a replay by other code is another plan.
-ROOMS: Final = ("schemas", "deciders", "replay")
+NEEDED: Final = ("root_digest", "counts", "policies", "ledger", "versions", "models", "plan")  # of a manifest, to verify it
+# Whose code decides and chooses: a replay by other code is another plan.
+ROOMS: Final = ("schemas", "deciders", "replay", "router")
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 
 
@@ -74,6 +75,8 @@ class Means:
                 "tokenizer": each.tokenizer,
                 "weights": each.weights,
                 "adapter": each.adapter,
+                "answer_tokens_max": each.answer_tokens_max,
+                "knowledge_cutoff": None if each.knowledge_cutoff is None else each.knowledge_cutoff.isoformat(),
             }
             for name, each in sorted(self.identities.items())
         }
@@ -108,8 +111,9 @@ def versions() -> dict[str, str]:
 
 
 def plan_digest(plan: Plan, means: Means) -> str:
-    """What a run is named by: the plan, the code, and the models. Whatever may change a decision changes it."""
-    return digest(canonical_json({"plan": plan.document(), "versions": versions(), "models": means.told()}))
+    """What a run is named by: the plan, the ledger, the code, and the models. Whatever may change a decision changes it."""
+    told = {"plan": plan.document(), "ledger": export.contents(plan.source), "versions": versions(), "models": means.told()}
+    return digest(canonical_json(told))
 
 
 def ground_of(plan: Plan, means: Means) -> Ground:
@@ -147,6 +151,7 @@ def manifest(plan: Plan, means: Means, run_id: str, counts: Counts, root: str) -
         "engine_calls": 0,
         "policy": None if plan.policy is None else digest(plan.policy.encode()),
         "policies": policies,
+        "ledger": export.contents(plan.source),
         "versions": versions(),
         "models": means.told(),
         "plan": plan.document(),
@@ -164,9 +169,15 @@ def read_manifest(file: Path) -> dict[str, Any]:
     path = file / FILE if file.is_dir() else file
     try:
         told: dict[str, Any] = json.loads(path.read_bytes())
-        if told["form"] != FORM:
-            raise PlanError(f"{path}: form: must be {FORM}, not {told['form']}")
-        Plan.from_document(told["plan"])
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        form = told["form"]
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise PlanError(f"{path} is no manifest of a replay: {error!r}") from None
+    if form != FORM:
+        raise PlanError(f"{path}: form: must be {FORM}, not {form}")
+    if missing := [name for name in NEEDED if name not in told]:
+        raise PlanError(f"{path}: {missing[0]}: is missing; run the replay again")
+    try:
+        Plan.from_document(told["plan"])
+    except (KeyError, TypeError) as error:
+        raise PlanError(f"{path}: plan: {error!r}; run the replay again") from None
     return told

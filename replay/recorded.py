@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from deciders.dedupe import Name, Seen
@@ -108,6 +108,8 @@ class Recorded:
 
         def chosen(question: Question, features: Features, policy: Policy, fleet: Fleet) -> Chosen | NoModel:
             made = choose(question, features, policy, fleet)
+            if self.decision.route.arm is not None and self.decision.route.policy == made.route.policy:
+                made = self._drawn(made, policy)
             if not self.routed_as(made.route):
                 return made
             if self.by_router:
@@ -117,6 +119,15 @@ class Recorded:
             return Chosen(model, made.chosen, made.route)
 
         return chosen
+
+    def _drawn(self, made: Chosen | NoModel, policy: Policy) -> Chosen | NoModel:
+        """The same under the rule and the arm of the record: an arm was drawn, and would be drawn otherwise now."""
+        own = self.decision.route
+        asked = [each.model for each in own.attempts]
+        named = [*(each.model for each in own.candidates[:1]), *asked[:1]]
+        chosen = next((name for name in named if {name, *policy.chain(name)}.issuperset(asked)), made.chosen)
+        route = made.route.model_copy(update={name: getattr(own, name) for name in ("rule", "arm", "propensity")})
+        return replace(made, chosen=chosen, route=route)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
+import os
 import shutil
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 from replay import export, index, plan, shelf
 from replay.chunk import LINES, Worker
-from replay.plan import Counts, Means, Plan, PlanError
+from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
 from replay.shelf import Book
 from schemas.topic import CONTEXTS
 
 AHEAD: Final = 2  # chunks a process has before it, so that none waits for the next one
+GARBAGE_AFTER: Final = 50_000  # objects, a hundred contexts' worth: looking each 700 took a tenth of the time
 RUN_DIGITS: Final = 12
 RUNS_MAX: Final = 10_000  # of one plan, side by side
 
@@ -39,17 +44,22 @@ def folder_of(runs: Path, wanted: Plan, means: Means) -> Path:
 
 
 def run(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -> dict[str, Any]:
-    """Replay this plan into this folder; answers the manifest. Raises Miss, ExportError, PlanError and Stopped.
+    """Replay this plan into this folder; answers the manifest. Raises Miss, Stopped, and what is wrong with plan and ledger.
 
     1. the export must be whole, and its index the one of its files
     2. each of its files of contexts that is not done
     3. the digest over all of them, then the manifest: who finds one finds a whole run
     """
-    if not export.read_export(wanted.source).complete:
-        raise PlanError(f"{wanted.source} is not whole: run its `trading-llm ledger export` again, which goes on where it was")
-    if index.flaw(wanted.source) is not None:  # 1
+    export.require_whole(wanted.source)  # 1
+    plan.ground_of(wanted, means)  # what is wrong with it is said here, not by a process that ends
+    if index.flaw(wanted.source) is not None:
         index.build(wanted.source, lambda done, total: told("indexing", done, total))
-    shelf.sweep(folder) if folder.exists() else folder.mkdir(parents=True)
+    with shelf.alone(folder):
+        return _ran(wanted, means, folder, processes, told)
+
+
+def _ran(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -> dict[str, Any]:
+    shelf.sweep(folder)
     books = [book for book in shelf.books(wanted.source, CONTEXTS) if _may_hold(book, wanted)]
     counts = Counts()
     for number, own in enumerate(_counted(wanted, means, folder, processes, books), start=1):  # 2
@@ -82,6 +92,10 @@ def _counted(wanted: Plan, means: Means, folder: Path, processes: int, books: li
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=arguments)
     try:
         yield from _in_turn(pool, iter(books), processes * AHEAD)
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.kill()  # what it is deciding is not done, and is decided again, whole
+        raise
     except BrokenProcessPool as error:
         raise Stopped(f"a process of the replay ended by itself: {error}; the same command goes on where it was") from None
     finally:
@@ -90,10 +104,19 @@ def _counted(wanted: Plan, means: Means, folder: Path, processes: int, books: li
 
 def _in_turn(pool: ProcessPoolExecutor, books: Iterator[Book], ahead: int) -> Iterator[Counts]:
     """As they are asked for, a few at a time: a million files need no million tasks, and a miss stops what is not begun."""
-    under_way: deque[Future[Counts]] = deque(pool.submit(_decide, book) for book in islice(books, ahead))
+    under_way: deque[Future[Counts]] = deque(_begun(pool, book) for book in islice(books, ahead))
     while under_way:
         yield under_way.popleft().result()
-        under_way.extend(pool.submit(_decide, book) for book in islice(books, 1))
+        under_way.extend(_begun(pool, book) for book in islice(books, 1))
+
+
+def _begun(pool: ProcessPoolExecutor, book: Book) -> Future[Counts]:
+    # This may start a process, which ignores what this one ignores: Ctrl-C reaches all of them, and the first ends the others.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return pool.submit(_decide, book)
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 _worker: Worker | None = None  # of this process
@@ -101,8 +124,17 @@ _worker: Worker | None = None  # of this process
 
 def _begin(wanted: Plan, means: Means, folder: Path, run_id: str) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process ends the others
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     _worker = Worker.ready(wanted, means, folder, run_id)
+    gc.freeze()  # what it has by now it keeps: not to be looked through again
+    gc.set_threshold(GARBAGE_AFTER)
+
+
+def _end_with(first: BaseProcess | None) -> None:
+    # Where the first process was killed, nobody ends the others: they would wait for work for ever, in a folder that is resumed.
+    assert first is not None, "this is the first process"
+    first.join()
+    os._exit(1)
 
 
 def _decide(book: Book) -> Counts:

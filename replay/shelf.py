@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from schemas.record import Headers, Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 
+LOCK: Final = ".lock"
 PART: Final = ".part"  # what is being written; whoever finds one may remove it
 GROUP_ROWS: Final = 1_000  # read at a time: 4 MB of decisions
 RECORD: Final = [
@@ -47,6 +50,14 @@ SCHEMAS: Final = {
     DECISIONS: pa.schema(RECORD + OUTCOME),
     DEAD_LETTERS: pa.schema(RECORD + OUTCOME[:3]),
 }
+
+
+class Damaged(Exception):
+    """A file does not hold what was written there; the text names it, and the remedy."""
+
+
+class Occupied(Exception):
+    """Another process writes to this folder; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +106,55 @@ def put(shelf: Path, book: Book, records: Sequence[Record], end: int) -> None:
     path = shelf / book.name
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + PART)
-    pq.write_table(table, beside, compression="zstd", row_group_size=GROUP_ROWS)
+    pq.write_table(table, beside, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
     beside.replace(path)
 
 
 def end_of(shelf: Path, book: Book) -> int:
-    """The offset that was read up to when this book was written."""
-    return int(pq.read_schema(shelf / book.name).metadata[b"end"])
+    """The offset that was read up to when this book was written. Raises Damaged."""
+    with _opened(shelf / book.name) as opened:
+        return int(opened.schema_arrow.metadata[b"end"])
 
 
 def rows(shelf: Path, book: Book) -> int:
-    """How many records it holds."""
-    return int(pq.read_metadata(shelf / book.name).num_rows)
+    """How many records it holds. Raises Damaged."""
+    with _opened(shelf / book.name) as opened:
+        return int(opened.metadata.num_rows)
 
 
 def read(shelf: Path, book: Book) -> Iterator[Record]:
-    """The records of this book, in the order of their offsets."""
+    """The records of this book, in the order of their offsets. Raises Damaged."""
     columns = [name for name, _ in RECORD]
-    with pq.ParquetFile(shelf / book.name) as opened:
+    with _opened(shelf / book.name) as opened:
         for batch in opened.iter_batches(GROUP_ROWS, columns=columns):
             moments = batch.column("logged_at").cast(pa.int64()).to_pylist()
             for row, moment_ms in zip(batch.drop_columns(["logged_at"]).to_pylist(), moments, strict=True):
                 yield _record(book.topic, row, moment_ms)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold this folder while it is written to, until this block or this process ends. Raises Occupied where another one does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("wb") as opened:
+        try:
+            flock(opened, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise Occupied(f"{folder}: another process writes there; wait until it has ended") from None
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+            yield opened
+    except (pa.ArrowException, EOFError) as error:
+        raise Damaged(f"{path}: is damaged: {error}; export again into another folder") from None
+    except OSError as error:
+        if error.errno is not None:  # what the system says; Arrow raises one without a number for what it cannot read
+            raise
+        raise Damaged(f"{path}: is damaged: {error}; export again into another folder") from None
 
 
 def written(file: Path, data: bytes) -> None:
@@ -151,6 +189,9 @@ def _outcome(record: Record, topic: str) -> dict[str, Any]:
     row = {"src_partition": src.partition, "src_offset": src.offset, "reason": names.header_text(record.headers, names.REASON)}
     if topic != DECISIONS:
         return row
-    decision = from_json(record.value)
-    told = {name: decision[name] for name, _ in OUTCOME if name in decision and name != "model"}
-    return row | told | {"model": (decision["model"] or {}).get("name")}
+    try:
+        decision = from_json(record.value)
+        told = {name: decision[name] for name, _ in OUTCOME if name in decision and name != "model"}
+        return row | told | {"model": (decision["model"] or {}).get("name")}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return row  # kept as it came; who decides by it says that it is no decision

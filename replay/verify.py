@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from replay import plan
+from replay import plan, shelf
 from replay.plan import Means, Plan
 from replay.run import Told, run
 
 AGAIN: Final = "again"  # beside the run's own files, and gone afterwards
-CIRCUMSTANCES: Final = ("versions", "models", "policies")
+CIRCUMSTANCES: Final = ("versions", "models", "policies", "ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,13 @@ class Verified:
 def verify(file: Path, means: Means, processes: int, told: Told) -> Verified:
     """Run the plan of this manifest again. Raises what `run` raises."""
     was = plan.read_manifest(file)
-    folder = (file if file.is_dir() else file.parent) / AGAIN
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        now = run(Plan.from_document(was["plan"]), means, folder, processes, told)
-    finally:
+    own = file if file.is_dir() else file.parent
+    folder = own / AGAIN
+    with shelf.alone(own):
         shutil.rmtree(folder, ignore_errors=True)
+        try:
+            now = run(Plan.from_document(was["plan"]), means, folder, processes, told)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     differs = {name: [was[name], now[name]] for name in ("counts", *CIRCUMSTANCES) if was[name] != now[name]}
     return Verified(was["root_digest"], now["root_digest"], differs)

@@ -12,11 +12,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # of the years 1 to 9999: what can be written again
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
+# Made once: `json.dumps` would make another for every value.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: object) -> bytes:
     """The value as JSON with sorted keys, no spaces, in UTF-8; ValueError for NaN, infinity and broken surrogates."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return _CANONICAL.encode(value).encode("utf-8")
 
 
 def digest(data: bytes) -> str:
@@ -36,6 +38,7 @@ def _to_the_second(epoch_s: int) -> str:
     return (_EPOCH + timedelta(seconds=epoch_s)).replace(tzinfo=None).isoformat()
 
 
+@lru_cache(maxsize=256)
 def parse_rfc3339(text: str) -> int:
     """The instant in epoch milliseconds (finer parts are cut off); ValueError, naming the form, for anything else."""
     match = _MOMENT.fullmatch(text)

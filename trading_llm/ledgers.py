@@ -12,10 +12,11 @@ import typer
 
 from replay import index
 from replay.export import Export, ExportError, export, read_export
+from replay.shelf import Damaged, Occupied
 from schemas.canonical import rfc3339
 from trading_llm import say
 from trading_llm.exits import DidNotHold, WrongUse
-from trading_llm.moments import From, To, span_of
+from trading_llm.moments import From, To, as_options, span_of
 from trading_llm.progress import Bar
 from trading_llm.surroundings import settings
 
@@ -45,6 +46,8 @@ def index_command(folder: Folder, json: say.Json = False) -> None:
             index.build(folder, partial(bar.told, "indexing"))
     except ExportError as error:
         raise WrongUse(str(error)) from None
+    except (Damaged, Occupied) as error:
+        raise DidNotHold(str(error)) from None
     with closing(index.Index(folder)) as made:
         counts = made.counts()
     if json:
@@ -60,7 +63,9 @@ def write(out: Path, from_ms: int, to_ms: int) -> Export:
             return asyncio.run(export(settings(), out, from_ms, to_ms, partial(bar.told, "exporting")))
     except ExportError as error:
         raise WrongUse(str(error)) from None
+    except (Damaged, Occupied) as error:
+        raise DidNotHold(str(error)) from None
     except OSError as error:
         raise DidNotHold(f"{out} cannot be written: {error}") from None
     except KeyboardInterrupt:
-        raise DidNotHold("stopped; what was written is kept, and the same command goes on from there") from None
+        raise DidNotHold(f"stopped; what was written is kept, and {as_options(from_ms, to_ms)} goes on from there") from None

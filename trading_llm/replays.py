@@ -19,12 +19,13 @@ from replay import verify as verifying
 from replay.again import Miss
 from replay.export import ExportError, read_export
 from replay.plan import Means, Plan, PlanError
+from replay.shelf import Damaged, Occupied
 from router.choice import load_choice
 from schemas.policy import Policy
 from schemas.policy_flaw import PolicyError
 from trading_llm import ledgers, say
 from trading_llm.exits import DidNotHold, WrongUse
-from trading_llm.moments import MOMENT, span_of
+from trading_llm.moments import MOMENT, as_options, span_of
 from trading_llm.progress import Bar
 from trading_llm.surroundings import settings
 from workers.catalogue import CatalogueError, load_catalogue, serve
@@ -70,14 +71,16 @@ def run(
     known = settings()
     kept = runs or known.state_dir / "replays"
     means = _means(known)
-    with _said(), Bar() as bar:
+    with _said():
         span = _span(since, until, source)
+    # Named as moments: what was told as how long ago, or as now, is another range by then.
+    with _said(f"the same command with {as_options(*span)}"), Bar() as bar:
         held = source or _exported(kept, span)
         wanted = Plan(
             source=held.resolve(),
             from_ms=span[0],
             to_ms=span[1],
-            symbols=tuple(sorted(filter(None, (symbols or "").split(",")))),
+            symbols=tuple(sorted(_listed(symbols))),
             policy=None if policy is None else _policy(policy, known),
             models=_models(models, known),
             fleet=fleet,
@@ -121,20 +124,20 @@ def compare(a: Ledger, b: Ledger, json: say.Json = False) -> None:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    """Every ending of a replay as the command line says it."""
+def _said(again: str = "the same command") -> Iterator[None]:
+    """Every ending of a replay as the command line says it. `again`: what goes on where Ctrl-C stopped it."""
     try:
         yield
     except Miss as error:
-        raise DidNotHold(f"{error} (--on-miss abstain goes on)") from None
-    except running.Stopped as error:
+        raise DidNotHold(str(error)) from None
+    except (running.Stopped, Damaged, Occupied) as error:
         raise DidNotHold(str(error)) from None
     except (PlanError, ExportError, CatalogueError, PolicyError) as error:
         raise WrongUse(str(error)) from None
     except (OSError, sqlite3.Error) as error:
         raise DidNotHold(f"a folder cannot be read or written: {error}") from None
     except KeyboardInterrupt:
-        raise DidNotHold("stopped; what was decided is kept, and the same command goes on from there") from None
+        raise DidNotHold(f"stopped; what was decided is kept, and {again} goes on from there") from None
 
 
 def _means(known: Settings) -> Means:
@@ -155,7 +158,10 @@ def _span(since: str | None, until: str | None, source: Path | None) -> tuple[in
     if since is None and until is None:
         return held.from_ms, held.to_ms
     from_ms, to_ms = span_of(since or "1970-01-01T00:00:00Z", until)
-    return max(from_ms, held.from_ms), min(to_ms, held.to_ms)
+    from_ms, to_ms = max(from_ms, held.from_ms), min(to_ms, held.to_ms)
+    if from_ms >= to_ms:
+        raise WrongUse(f"--from, --to: lie outside of what {source} holds: {as_options(held.from_ms, held.to_ms)}")
+    return from_ms, to_ms
 
 
 def _exported(kept: Path, span: tuple[int, int]) -> Path:
@@ -174,10 +180,17 @@ def _policy(file: Path, known: Settings) -> str:
 
 
 def _models(names: str | None, known: Settings) -> tuple[str, ...]:
-    chosen = known.models if names is None else tuple(filter(None, names.split(",")))
+    chosen = known.models if names is None else _listed(names)
+    if not chosen:
+        raise WrongUse("--models: names none; want one or more, with commas")
     if unknown := [name for name in chosen if name not in known.catalogue_names]:
         raise WrongUse(f"--models {unknown[0]}: is not in the catalogue: {', '.join(known.catalogue_names)}")
     return chosen
+
+
+def _listed(names: str | None) -> tuple[str, ...]:
+    """What an option names, each once, in its order; spaces around the commas are nothing."""
+    return tuple(dict.fromkeys(filter(None, (name.strip() for name in (names or "").split(",")))))
 
 
 def _tell(document: dict[str, Any], folder: Path, json: bool) -> None:

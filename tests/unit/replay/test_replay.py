@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
-from deciders.fleet import Standing
+from deciders.features import Features
+from deciders.fleet import Fleet, Standing
+from deciders.routing import Chosen, NoModel
 from replay import index
 from replay.again import Ground, Miss, dead_again, decide_again
 from replay.index import Index
 from replay.plan import Means, ground_of
 from replay.recorded import Recorded
+from router.model_router import ModelRouter
 from schemas.decision import Decision
 from schemas.halt import Halt, HaltMode
 from schemas.policy import Policy
+from schemas.question import Question
 from schemas.status import HealthState
 from schemas.topic import DECISIONS
 from tests.unit.replay.recording import HELD, MODELS, Live, body, changed_means, means, plan
@@ -242,8 +246,34 @@ async def test_a_miss_names_the_context_and_the_part_that_changed(part: str, tmp
     live = Live()
     await live.ask(body(0))
     changed = changed_means(part)
-    with pytest.raises(Miss, match=f"context 'c-0' of bot on S0USD .*contexts/0/0.* another {part}$"):
+    with pytest.raises(Miss, match=f"context 'c-0' of bot on S0USD .*contexts/0/0.* another {part} .--on-miss abstain goes on.$"):
         decided_again(live, live.put(tmp_path), ground(tmp_path, changed))
+
+
+class Drawing(ModelRouter):
+    """An experiment: half of all contexts go to another model, under a rule of the arm's own."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(MODELS)
+        self.drawn = random.Random(seed)
+
+    def choose(self, question: Question, features: Features, policy: Policy, fleet: Fleet) -> Chosen | NoModel:
+        made, arm = super().choose(question, features, policy, fleet), self.drawn.choice(("own", "other"))
+        told = {"arm": arm, "propensity": 0.5}
+        if arm == "own":
+            return replace(made, route=made.route.model_copy(update=told))
+        route = made.route.model_copy(update={**told, "rule": "experiment"})
+        return Chosen("phi3", "phi3", route)
+
+
+async def test_an_arm_is_taken_from_the_record_and_never_drawn_again(tmp_path: Path) -> None:
+    live = Live(choose=Drawing(1).choose, scripts={"phi3": {"faults": {"garbage": "S3USD"}}})
+    for number in range(20):
+        await live.ask(body(number))
+    assert {each.route.arm for each in live.decisions()} == {"own", "other"}
+    folder = live.put(tmp_path)
+    made = decided_again(live, folder, replace(ground(folder), choose=Drawing(2).choose))
+    assert [as_live(each) for each in made] == live.decisions()
 
 
 async def test_a_miss_may_be_an_abstention_that_says_why(tmp_path: Path) -> None:
