@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -22,6 +24,7 @@ NUMBER_MAX: Final = 1e308
 FIELD_CHARACTERS_MAX: Final = 160
 
 UNKNOWN_FIELD: Final = "is an unknown field"
+_PLAIN: Final = re.compile(r"[\w.-]+")
 _FINITE: Final = "must be a finite number, not NaN or infinity"
 _RULES: Final = {
     "missing": "is required",
@@ -138,12 +141,17 @@ def field_path(loc: tuple[int | str, ...]) -> str:
     path = ""
     for part in loc:
         if isinstance(part, str):
-            path += f".{clip(part, FIELD_CHARACTERS_MAX)}" if path else clip(part, FIELD_CHARACTERS_MAX)
+            path += f".{_shown(part)}" if path else _shown(part)
         elif path.endswith("]") and path.startswith("context.candles[") and part < len(Candle._fields):
             path += f".{Candle._fields[part]}"
         else:
             path += f"[{part}]"
     return clip(path, FIELD_CHARACTERS_MAX)
+
+
+def _shown(key: str) -> str:
+    """A key as a reader can find it: one that is no plain word stands in quotes, what cannot be seen in it escaped."""
+    return clip(key if _PLAIN.fullmatch(key) else json.dumps(key), FIELD_CHARACTERS_MAX)
 
 
 def _sound(values: Any, levels: int) -> bool:

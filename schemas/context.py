@@ -10,10 +10,10 @@ from pydantic_core import from_json
 
 from schemas.action import Action
 from schemas.broken_rule import (
-    FIELD_CHARACTERS_MAX,
     UNKNOWN_FIELD,
     BrokenRule,
     content_flaw,
+    field_path,
     time_flaw,
     validation_flaw,
 )
@@ -21,7 +21,7 @@ from schemas.market import Instant, MarketContext, instant_ms
 from schemas.origin import origin_of
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Envelope, Reason, Rejected
-from schemas.size import KEY_BYTES_MAX, VALUE_BYTES_MAX, clip
+from schemas.size import KEY_BYTES_MAX, VALUE_BYTES_MAX
 
 BOT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 SYMBOL: Final = re.compile(r"[A-Za-z0-9._/:-]{1,64}", re.ASCII)
@@ -136,7 +136,7 @@ def _sender(body: dict[str, Any]) -> tuple[str, str]:
 def _check_content(body: dict[str, Any], value_bytes: int) -> None:
     for name in body:
         if name not in ENVELOPE:
-            raise BrokenRule(clip(name, FIELD_CHARACTERS_MAX) or '""', UNKNOWN_FIELD)
+            raise BrokenRule(field_path((name,)), UNKNOWN_FIELD)
     context = body.get("context")
     if isinstance(context, dict) and (flaw := content_flaw(context, value_bytes)):
         raise BrokenRule(*flaw)

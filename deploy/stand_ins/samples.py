@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,10 +38,10 @@ class History:
     volumes: tuple[float, ...]
 
 
-def histories(folder: Path = MARKET_DATA) -> list[History]:
-    """The real candles that stand-ins are taught on."""
+def histories(folder: Path = MARKET_DATA, names: Sequence[str] = FILES) -> list[History]:
+    """The real candles of these files; those that stand-ins are taught on, where none are named."""
     found = []
-    for name in FILES:
+    for name in names:
         with (folder / name).open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
         found.append(History(tuple(float(r["close"]) for r in rows), tuple(float(r["volume"]) for r in rows)))

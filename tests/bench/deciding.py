@@ -15,7 +15,7 @@ from tests.bench.warm import warm_broker
 from workers.catalogue import load_catalogue, serve
 
 FIRST, WARM_UP_FIRST = 5 * 10**7, 3 * 10**7
-GENERATE, HOBBY, LITELLM = "LLM.generate", "hobby", "litellm"
+GENERATE, HOBBY, PROBABLE, LITELLM = "LLM.generate", "hobby", "hobby with probabilities", "litellm"
 
 
 class DecidingBench:
@@ -39,7 +39,7 @@ class DecidingBench:
             for name in list(self._ways)[:: 1 if turn % 2 == 0 else -1]:
                 taken = await self._ways[name].take(first, self._count)
                 self.taken[name].append(taken)
-                print(f"  {name:<13} {taken}", flush=True)
+                print(f"  {name:<24} {taken}", flush=True)
         medians = {name: _median(each) for name, each in self.taken.items()}
         return {
             "model": self._model, "contexts": self._count, "rounds": self._rounds, "medians": medians,
@@ -55,7 +55,7 @@ def _ratios(of: dict[str, dict[str, float]]) -> dict[str, float]:
     """What ours is of the others, the whole of our path: the router's and the broker's CPU are in it."""
     rate = {name: each["per_s"] for name, each in of.items()}
     cpu_ms = {name: each["cpu_ms"] + each["broker_cpu_ms"] for name, each in of.items()}
-    found = {f"rate of {name}": rate[WORKER] / rate[name] for name in (GENERATE, HOBBY, LITELLM)}
-    found |= {f"CPU of {name}": cpu_ms[WORKER] / cpu_ms[name] for name in (HOBBY, LITELLM)}
+    found = {f"rate of {name}": rate[WORKER] / rate[name] for name in (GENERATE, HOBBY, PROBABLE, LITELLM)}
+    found |= {f"CPU of {name}": cpu_ms[WORKER] / cpu_ms[name] for name in (HOBBY, PROBABLE, LITELLM)}
     found["rate in labels of in full"] = rate[LABEL] / rate[WORKER]
     return {name: round(each, 3) for name, each in found.items()}

@@ -125,28 +125,27 @@ class Generate:
 
 
 class Hobby:
-    """A consumer that asks `vllm serve`, sixteen at once."""
+    """A consumer that asks `vllm serve`, sixteen at once; for text alone, or for probabilities, too."""
 
-    TOPICS = Path("hobby.in", "hobby.in", "hobby.out")
-
-    def __init__(self, ground: Ground, served: Served) -> None:
-        self._ground, self._served = ground, served
+    def __init__(self, ground: Ground, served: Served, name: str, *, probable: bool) -> None:
+        self._ground, self._served, self._name, self._probable = ground, served, name, probable
+        self._topics = Path(f"{name}.in", f"{name}.in", f"{name}.out")
 
     async def prepare(self) -> None:
         """Its topics, as many partitions as ours have."""
-        await self._ground.make_topics(self.TOPICS.way_in, self.TOPICS.way_out, partitions=PARTITIONS)
+        await self._ground.make_topics(self._topics.way_in, self._topics.way_out, partitions=PARTITIONS)
 
     async def take(self, first: int, count: int) -> Taken:
         """From the first request on its topic to the last answer, by the log's clock."""
         port = free_port()
         server = _served(self._ground, self._served, port)
-        hop = self._ground.peer("peer_hobby", self.TOPICS.way_in, self.TOPICS.way_out, f"hobby.{first}", str(port))
+        hop = self._ground.peer("peer_hobby", self._topics.way_in, self._topics.way_out, f"{self._name}.{first}", str(port))
         processes = Processes([server], [hop])
         try:
             await asyncio.sleep(HOBBY_JOINS_S)
-            warm_up, asked = _questions(self._served, first, count)
-            await _through(self._ground, self.TOPICS, warm_up, processes)
-            return await _through(self._ground, self.TOPICS, asked, processes)
+            warm_up, asked = _questions(self._served, first, count, probable=self._probable)
+            await _through(self._ground, self._topics, warm_up, processes)
+            return await _through(self._ground, self._topics, asked, processes)
         finally:
             stop_all([hop, server])
 
@@ -171,7 +170,7 @@ class Litellm:
         try:
             proxy.wait_ready(READY_S_MAX)
             asker, processes = Asker(port, lambda each: each.value), Processes([server], [proxy])
-            warm_up, asked = _questions(self._served, first, count)
+            warm_up, asked = _questions(self._served, first, count, probable=False)
             await asker.offer_closed(warm_up, IN_FLIGHT)
             before = processes.cpu_s()
             offered = await asker.offer_closed(asked, IN_FLIGHT)
@@ -185,7 +184,8 @@ class Litellm:
 WAYS: Mapping[str, Callable[[Ground, Served], Way]] = {
     WORKER: lambda ground, served: Worker(ground, served, "full"),
     "LLM.generate": Generate,
-    "hobby": Hobby,
+    "hobby": lambda ground, served: Hobby(ground, served, "hobby", probable=False),
+    "hobby with probabilities": lambda ground, served: Hobby(ground, served, "hobby-probable", probable=True),
     "litellm": Litellm,
     LABEL: lambda ground, served: Worker(ground, served, "label", OTHERS),
 }
@@ -195,9 +195,10 @@ def _served(ground: Ground, served: Served, port: int) -> Running:
     return ground.server("peer_serve", port, served.entry.name, path="/health").wait_ready(READY_S_MAX)
 
 
-def _questions(served: Served, first: int, count: int) -> tuple[list[Message], list[Message]]:
+def _questions(served: Served, first: int, count: int, *, probable: bool) -> tuple[list[Message], list[Message]]:
     """Some to warm up, and those that are measured."""
-    return list(questions(served, WARM_UP_FIRST + first, WARM_UP)), list(questions(served, first, count))
+    warm_up = questions(served, WARM_UP_FIRST + first, WARM_UP, probable=probable)
+    return list(warm_up), list(questions(served, first, count, probable=probable))
 
 
 async def _through(ground: Ground, path: Path, asked: Sequence[Message], processes: Processes) -> Taken:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from deciders.answer import ANSWER_HEAD, ANSWER_TAIL
+from deciders.answer import ANSWER_HEAD, ANSWER_TAIL, LABELS
 from deciders.identity import SAMPLING
 from tests.bench.contexts import Message, messages
 from tests.bench.peer_generate import prompts
 from workers.catalogue import Served
 
 
-def questions(served: Served, first: int, count: int) -> Iterator[Message]:
-    """These contexts as requests, rendered beforehand: who sends them has that for nothing."""
+def questions(served: Served, first: int, count: int, *, probable: bool = False) -> Iterator[Message]:
+    """These contexts as requests, rendered beforehand: who sends them has that for nothing.
+
+    `probable`: the probabilities of as many tokens as there are labels are asked for, too, as ours always are.
+    """
+    more = {"logprobs": True, "top_logprobs": len(LABELS)} if probable else {}
     for message, prompt in zip(messages(first, count), prompts(served, first, count), strict=True):
         spoken = (("system", prompt.system), ("user", prompt.user), ("assistant", ANSWER_HEAD))
         body = {
@@ -24,7 +28,7 @@ def questions(served: Served, first: int, count: int) -> Iterator[Message]:
             "add_generation_prompt": False,
             "continue_final_message": True,  # the head stands in the prompt, as in ours
             "structured_outputs": {"regex": ANSWER_TAIL},
-        }
+        } | more
         yield Message(message.number, message.key, json.dumps(body).encode())
 
 

@@ -73,5 +73,3 @@ def _claims(process: Running) -> list[tuple[dt_time, Place]]:
 def every_lane(models: Sequence[str]) -> list[Place]:
     """All lanes of a pipeline."""
     return [(CONTEXTS, n) for n in range(8)] + [(model_topic(model), n) for model in models for n in range(4)]
-
-

@@ -1,4 +1,4 @@
-"""F15: the real engine's own process is killed under its worker: what it held is answered once by the next life."""
+"""F15, F14: the real engine's process is killed under its worker, or hangs: each question ends once, and a new life answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import signal
 import psutil
 import pytest
 
+from schemas.decision import Decision
+from schemas.topic import DECISIONS
 from tests.faults.case import Case
 from tests.faults.recovery import lanes_of, passages, recoveries_s
 from tests.faults.stop_points import MODEL, Rig
@@ -17,6 +19,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.long, pytest.mark.fault("F15"), py
 
 READY_S_MAX = 180.0
 VLLM = {"TRADING_LLM_ENGINE": "vllm"}
+SOON_HUNG = {"TRADING_LLM_HUNG_S": "2"}
 
 
 def cores(worker: int) -> list[int]:
@@ -40,3 +43,29 @@ async def test_a_killed_engine_core(rig: Rig, case: Case) -> None:
     case.recovery_s = recoveries_s(passages(rig.watch, (MODEL,)), lanes_of(again), ended_ms)
     case.judge(await rig.watch.settled(30), len(sources))
     assert code != 0, "a worker without its engine must end"
+
+
+@pytest.mark.fault("F14")
+async def test_a_hung_engine_core(rig: Rig, case: Case) -> None:
+    """What it was asked while it hung is named as such in the trail; its process ends by itself, and the next one answers."""
+    rig.start("router")
+    worker = rig.launch("worker", **VLLM, **SOON_HUNG)
+    await asyncio.to_thread(worker.wait_ready, READY_S_MAX)
+    sources = await rig.feed(20, ttl_ms=600_000)
+    await rig.watch.until_answered(sources)
+    died = asyncio.create_task(rig.started_again(worker, "worker", **VLLM, **SOON_HUNG))
+    for core in cores(worker.pid):
+        os.kill(core, signal.SIGSTOP)
+        case.fired += 1
+    sources += await rig.feed(60, ttl_ms=600_000)
+    code, ended_ms, again = await died
+    await asyncio.to_thread(again.wait_ready, READY_S_MAX)
+    after = await rig.feed(20, ttl_ms=600_000)
+    await rig.watch.until_answered([*sources, *after], READY_S_MAX)
+    case.recovery_s = recoveries_s(passages(rig.watch, (MODEL,)), lanes_of(again), ended_ms)
+    case.judge(await rig.watch.settled(30), len(sources) + len(after))
+    assert code != 0 and "the engine is hung" in worker.said()
+    decided = [Decision.from_bytes(each.value) for each in rig.watch.of(DECISIONS)]
+    hung = [each for each in decided if "failed:hung" in {attempt.outcome for attempt in each.route.attempts}]
+    answered = [each for each in decided if each.model is not None]
+    assert hung and len(hung) + len(answered) == len(decided), "each was answered, or asked while the engine hung"

@@ -132,6 +132,9 @@ def test_the_symbols_of_exchanges_are_taken(symbol: str) -> None:
     [
         ({"surprise": 1}, "surprise", "unknown field"),
         ({"": 1}, '""', "unknown field"),
+        ({"\u200b": 1}, r'"\u200b"', "unknown field"),
+        ({": ": 1}, '": "', "unknown field"),
+        ({"risk_limits": {"": 0.1}}, 'risk_limits.""', "unknown field"),
         ({"risk_limits": {"max_positon_pct": 0.1}}, "risk_limits.max_positon_pct", "unknown field"),
         ({"context": None}, "context", "must be an object"),
         ({"context": [1]}, "context", "must be an object"),
