@@ -68,4 +68,4 @@ async def test_a_hung_engine_core(rig: Rig, case: Case) -> None:
     decided = [Decision.from_bytes(each.value) for each in rig.watch.of(DECISIONS)]
     hung = [each for each in decided if "failed:hung" in {attempt.outcome for attempt in each.route.attempts}]
     answered = [each for each in decided if each.model is not None]
-    assert hung and len(hung) + len(answered) == len(decided), "each was answered, or asked while the engine hung"
+    assert hung and len(answered) > 20, "the first 20 were answered before it hung; what is answered beyond, by the next life"
