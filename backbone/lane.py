@@ -250,8 +250,9 @@ class Lane:
     # -- ending -----------------------------------------------------------------------------------------------------
 
     def close_intake(self) -> None:
-        """Take up nothing more; what is held is still written."""
+        """Take up nothing more; what is held is still written, and waits for no other."""
         self._closing = True
+        self._wake.set()
 
     async def drain(self, seconds: float, pending: Callable[[], bool]) -> None:
         """Wait until what is held is written, at most so long; `pending` says whether somebody still works on it."""

@@ -52,10 +52,12 @@ class Admission:
         """How many live questions there are for each of the engine's places; above 1 some of them wait there."""
         return self.live / self._concurrency
 
-    @property
-    def crowded(self) -> bool:
-        """Whether the engine has more questions than it computes at once: one more or less makes no difference to it."""
-        return self.in_flight > self._concurrency
+    def crowded(self, priority: Priority = LIVE) -> bool:
+        """Whether a question of this kind has to wait in the engine: it has more than it computes at once that go before.
+
+        To live ones the replayed make no crowd, since the engine computes live ones first.
+        """
+        return (self.live if priority == LIVE else self.in_flight) > self._concurrency
 
     async def room(self, priority: Priority = LIVE) -> int:
         """How many such questions may be read next, at least 1; waits until the engine has room for one.
@@ -63,18 +65,22 @@ class Admission:
         In a crowded engine the room is gathered for a moment: who is given it reads several at once, which are answered at about
         the same time and written together.
         """
-        await self._until(lambda: self._free(priority) > 0, priority)
+        await self._some(priority)
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_S):
-                await self._until(lambda: not self.crowded, priority)
-        await self._until(lambda: self._free(priority) > 0, priority)  # meanwhile another lane may have taken it
-        return self._free(priority)
+                while self.crowded(priority):
+                    await self._change()
+        return await self._some(priority)  # again: meanwhile another lane may have taken it
 
-    async def _until(self, holds: Callable[[], bool], priority: Priority) -> None:
-        while not holds():
+    async def _some(self, priority: Priority) -> int:
+        while (free := self._free(priority)) < 1:
             self._wanted |= priority == LIVE
-            self._freed.clear()
-            await self._freed.wait()
+            await self._change()
+        return free
+
+    async def _change(self) -> None:
+        self._freed.clear()
+        await self._freed.wait()
 
     @asynccontextmanager
     async def slot(self, priority: Priority = LIVE) -> AsyncIterator[None]:

@@ -7,8 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from backbone.lane import Lane
+from backbone.lane import Lane, now_ms
 from backbone.progress import Mark
+from schemas.canonical import parse_rfc3339
 from schemas.record import Record
 from schemas.result import Result
 from workers.ask import Asker, undecidable
@@ -17,6 +18,7 @@ from workers.engine import REPLAY, Priority
 # How long an answer may wait for others of its lane, to be written with them; without it each is a transaction of its own. Only
 # where that is little: a crowded engine's questions wait much longer, and for a replay nobody waits.
 WRITTEN_TOGETHER_S = 0.1
+IN_TIME_MS = 1000  # with less than this left of its question's time an answer waits for no other: the commit takes its own time
 REMEMBERED = 512  # answers whose durations make the percentiles of a heartbeat
 
 
@@ -62,8 +64,14 @@ class Intake:
         result = await self._asker.decide(record)
         self._took_ms.append((time.monotonic() - began_s) * 1000)
         self.answered += 1
-        patient = self._priority == REPLAY or self._asker.admission.crowded
-        lane.finish(result, WRITTEN_TOGETHER_S if patient else 0.0)
+        lane.finish(result, WRITTEN_TOGETHER_S if self._may_wait(result) else 0.0)
+
+    def _may_wait(self, result: Result) -> bool:
+        if self._priority == REPLAY:
+            return True
+        if result.decision is None or result.decision.valid_until is None or not self._asker.admission.crowded():
+            return False
+        return parse_rfc3339(result.decision.valid_until) - now_ms() >= IN_TIME_MS
 
     def _done(self, lane: Lane, task: asyncio.Task[None]) -> None:
         self._under_way.get(lane, set()).discard(task)

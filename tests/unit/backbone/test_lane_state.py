@@ -67,6 +67,16 @@ def test_what_was_read_and_not_asked_for_stays_for_the_next_time() -> None:
     assert lane.needs_records
 
 
+def test_what_is_asked_has_no_result_yet_and_what_is_unfinished_is_not_written() -> None:
+    lane = state()
+    first, _ = delivered(lane, 0, 1)
+    assert (lane.asked, lane.unfinished) == (2, 2)
+    lane.finish(result(first))
+    assert (lane.asked, lane.unfinished) == (1, 2)
+    lane.written(write := lane.next_write(0))  # type: ignore[arg-type]
+    assert write is not None and (lane.asked, lane.unfinished) == (1, 1)
+
+
 def test_there_is_room_while_records_and_bytes_are_below_their_bounds() -> None:
     lane = state(records_max=2, bytes_max=8)
     assert lane.room

@@ -56,7 +56,7 @@ async def test_room_beside_a_full_engine_is_gathered_for_a_moment_and_else_given
     own, releases = admission(4), [asyncio.Event() for _ in range(8)]
     holders = [asyncio.create_task(hold(own, each)) for each in releases]
     await asyncio.sleep(0)
-    assert own.crowded and own.in_flight == 4 * FIRST
+    assert own.crowded() and own.in_flight == 4 * FIRST
     reads = asyncio.create_task(own.room())
     releases[0].set()
     await asyncio.sleep(GATHER_S / 5)
@@ -64,7 +64,7 @@ async def test_room_beside_a_full_engine_is_gathered_for_a_moment_and_else_given
     for each in releases[1:4]:
         each.set()
     assert await asyncio.wait_for(reads, GATHER_S / 2) == 4, "the engine has no more than it computes at once"
-    assert not own.crowded
+    assert not own.crowded()
     await ended(holders)
 
 
@@ -73,8 +73,38 @@ async def test_room_that_nobody_joins_is_given_when_the_moment_is_over() -> None
     holders = [asyncio.create_task(hold(own, each)) for each in releases]
     await asyncio.sleep(0)
     releases[0].set()
+    began_s = time.monotonic()
     assert await asyncio.wait_for(own.room(), 5) == 1
+    assert time.monotonic() - began_s >= 0.9 * GATHER_S, "it was waited for others"
     await ended(holders)
+
+
+async def test_while_room_is_gathered_nobody_lacks_it() -> None:
+    told = Told()
+    own, releases = admission(4, told), [asyncio.Event() for _ in range(8)]
+    holders = [asyncio.create_task(hold(own, each)) for each in releases]
+    await asyncio.sleep(0)
+    releases[0].set()
+    await asyncio.sleep(0.01)
+    reads = asyncio.create_task(own.room())
+    await asyncio.sleep(0.01)
+    own.adapt()
+    await asyncio.sleep(0.01)
+    told.steps = told.hungry_steps = STEPS_MIN
+    own.adapt()
+    assert not reads.done() and own.depth == 4 * FIRST
+    await ended([*holders, reads])
+
+
+async def test_replayed_questions_make_no_crowd_to_live_lanes() -> None:
+    own, never = admission(4), asyncio.Event()
+    replayed = [asyncio.create_task(hold(own, never, REPLAY)) for _ in range(8)]
+    await asyncio.sleep(0)
+    assert own.crowded(REPLAY) and not own.crowded(LIVE)
+    rooms = [asyncio.create_task(own.room()) for _ in range(8)]
+    await asyncio.sleep(0)
+    assert [each.done() and each.result() for each in rooms] == [8] * 8
+    await ended(replayed)
 
 
 async def test_no_more_than_its_depth_is_in_flight_at_once_and_who_came_first_goes_first() -> None:
