@@ -17,6 +17,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from backbone import clients, telemetry
 from backbone.errors import Fatal
 from backbone.settings import Settings
+from schemas.canonical import digest
 from schemas.halt import Halt, HaltMode
 from schemas.policy import Policy
 from schemas.policy_flaw import PolicyError
@@ -103,13 +104,13 @@ class Control:
         found = [_halt(scope, value) for scope in scopes if (value := self._values.get(f"halt/{scope}")) is not None]
         return strictest(found)
 
-    def policy(self, digest: str | None = None) -> Policy | None:
+    def policy(self, named: str | None = None) -> Policy | None:
         """The policy of this digest (default: the one in force), restricted to the models that run; None if unknown."""
-        if digest is None:
-            digest = self._values.get(POLICY_CURRENT, b"").decode("utf-8", "replace").strip().strip('"')
-        if digest not in self._policies and (text := self._values.get(f"policy/{digest}")) is not None:
-            self._policies[digest] = _policy(text).restricted_to(self._settings.models)
-        return self._policies.get(digest)
+        if named is None:
+            named = self._values.get(POLICY_CURRENT, b"").decode("utf-8", "replace").strip().strip('"')
+        if named not in self._policies and (text := self._values.get(f"policy/{named}")) is not None:
+            self._policies[named] = _policy(text).restricted_to(self._settings.models)
+        return self._policies.get(named)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -147,6 +148,9 @@ class Control:
         read = await self._consumer.getmany(PARTITION, timeout_ms=READ_MS)
         for record in read.get(PARTITION, ()):
             key = (record.key or b"").decode("utf-8", "replace")
+            if record.value is not None and _is_anothers(key, record.value):
+                telemetry.event("control.refused", key=key, error="its text is not the one of this digest; the old one holds")
+                continue
             if record.value is None:
                 self._values.pop(key, None)
             else:
@@ -168,9 +172,24 @@ def _halt(scope: str, value: bytes) -> Halt:
         return Halt(scope=scope, why=f"its record on {CONTROL} is not halt/1: {error}"[:280])
 
 
-def _policy(text: bytes) -> Policy:
+def _is_anothers(key: str, value: bytes) -> bool:
+    """Whether this is no policy, or one of another digest than its key's: decisions name what they were made by by its digest."""
+    kind, _, named = key.partition("/")
+    if kind != "policy" or key == POLICY_CURRENT:
+        return False
     try:
-        body = json.loads(text)
-        return Policy.from_toml(body["text"] if isinstance(body, dict) else str(body))
+        return digest(_text(value).encode()) != named
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return True
+
+
+def _text(value: bytes) -> str:
+    body = json.loads(value)
+    return str(body["text"] if isinstance(body, dict) else body)
+
+
+def _policy(value: bytes) -> Policy:
+    try:
+        return Policy.from_toml(_text(value))
     except (ValueError, KeyError, PolicyError) as error:
         raise Fatal(f"a policy on {CONTROL} cannot be read: {error}; put it there again by `trading-llm topics apply`") from error
