@@ -70,7 +70,7 @@ class _Words:
 class _Verified(SamplingParams):
     """Parameters that were verified at start: vLLM compiles the grammar again at each request only to see whether it can."""
 
-    def verify(self, *_: Any) -> None:
+    def verify(self, *_: Any, **__: Any) -> None:
         """They are the same for every request."""
 
 
@@ -315,7 +315,7 @@ def _attention(name: str | None) -> AttentionBackendEnum | None:
     """Raises CatalogueError where vLLM has none of this name."""
     try:
         return None if name is None else AttentionBackendEnum[name]
-    except (KeyError, ValueError):
+    except (KeyError, ValueError):  # vLLM's own look-up by name raises the second
         known = ", ".join(AttentionBackendEnum.__members__)
         raise CatalogueError(f"engine.attention_backend: vLLM has no {name}; it has {known}") from None
 

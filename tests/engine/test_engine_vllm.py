@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
 from backbone.errors import Fatal
-from deciders.answer import Answer, AnswerMode, Asked, read_answer
+from deciders.answer import ANSWER_HEAD, Answer, AnswerMode, Asked, read_answer
 from deciders.features import compute_features
 from deciders.prompt import Prompt, render
 from tests.containment.corpus import corpus
@@ -62,6 +63,25 @@ def test_a_share_of_a_card_reaches_the_engine(served: Served) -> None:
     assert (told.tensor_parallel_size, told.gpu_memory_utilization) == (2, 0.25)
     plain = _arguments(served)
     assert (plain.quantization, plain.kv_cache_dtype, plain.tensor_parallel_size) == (None, "auto", 1)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("taken", "reason", "read"),
+    [(None, "length", "é"), (-1, "length", "\ufffd"), (None, "stop", "\ufffd"), (-2, "length", "")],
+)
+def test_what_is_cut_off_is_read_as_far_as_it_came_and_the_token_that_ends_it_is_no_part_of_it(
+    served: Served, taken: int | None, reason: str, read: str
+) -> None:
+    from transformers import AutoTokenizer
+
+    from workers.engine_vllm import _text, _words
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(served.directory)
+    words, told = _words(served.entry.name, tokenizer), f'{ANSWER_HEAD}BUY","rationale":"'
+    tokens = tokenizer.encode(told + "é", add_special_tokens=False)[len(words.head) :]  # its last two are one character
+    output = SimpleNamespace(token_ids=tokens[:taken], finish_reason=reason)
+    assert _text(output, words, "full") == told + read
 
 
 def prompt(served: Served, context: dict[str, Any] | None = None, **fields: Any) -> Prompt:
