@@ -1,7 +1,8 @@
 """How fast one worker decides on a stand-in, its router and broker included, beside what users would take instead.
 
-Every way asks the same engine, with the same arguments, for the same tokens: offline `LLM.generate`, the hobby design (a consumer
-that asks `vllm serve`), LiteLLM's proxy in front of `vllm serve`, and our own worker that answers in labels alone.
+Every way asks the same engine, with the same arguments, for the same tokens, as many at once: offline `LLM.generate`, the hobby
+design (a consumer that asks `vllm serve`), LiteLLM's proxy in front of `vllm serve`, and our own worker that answers in labels
+alone. The hobby design that asks for probabilities, too, is the one that gets what a decision has; none but ours is exactly once.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class DecidingBench:
                 taken = await self._ways[name].take(first, self._count)
                 self.taken[name].append(taken)
                 print(f"  {name:<24} {taken}", flush=True)
+            tokens = {name: of[turn].tokens for name, of in self.taken.items() if name != LABEL}
+            assert len(set(tokens.values())) == 1, f"not the same work: {tokens}"
         medians = {name: _median(each) for name, each in self.taken.items()}
         return {
             "model": self._model, "contexts": self._count, "rounds": self._rounds, "medians": medians,
@@ -48,7 +51,8 @@ class DecidingBench:
 
 
 def _median(taken: list[Taken]) -> dict[str, float]:
-    return {name: round(statistics.median(getattr(each, name) for each in taken), 3) for name in vars(taken[0])}
+    figures = [name for name in vars(taken[0]) if name != "tokens"]
+    return {name: round(statistics.median(getattr(each, name) for each in taken), 3) for name in figures}
 
 
 def _ratios(of: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as counting
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from deciders.answer import AnswerMode
 from deploy.local.ports import free_port
 from deploy.local.ready import Probe
+from schemas.decision import Decision
 from schemas.topic import CONTEXTS, DECISIONS, model_topic
 from tests.bench import peer_litellm
 from tests.bench.answer_mode import answer_in
@@ -19,18 +21,20 @@ from tests.bench.chains import PARTITIONS
 from tests.bench.contexts import Message, messages
 from tests.bench.ground import Ground, stop_all
 from tests.bench.log import Log, fill
-from tests.bench.peer_chat import questions
+from tests.bench.peer_chat import Chat, Tokens, questions
+from tests.bench.peer_hobby import JOINED
 from tests.bench.usage import alone_cpu_s, cpu_s, usage_of
 from tests.support.processes import Running, start
 from workers.catalogue import Served
 
 READY_S_MAX = 180.0
 S_MAX = 300.0
-IN_FLIGHT = 16
+TURNS = 2  # how many times what the engine computes at once a peer keeps asked: our own depth is 2 to 2.5
 WARM_UP = 32
 WARM_UP_FIRST = 4 * 10**7
 OTHERS = 10**6  # numbers further on: what is decided once is not decided again
-HOBBY_JOINS_S = 5.0  # the consumer of a new group has its partitions by then
+JOINED_S_MAX = 30.0
+LOOK_EVERY_S = 0.2
 WORKER: Final = "worker"
 LABEL: Final = "worker, label"
 _versions = counting(2)  # of the policies that are put in force; the tree's own is the first
@@ -44,7 +48,8 @@ class Taken:
     cpu_ms: float = 0.0
     broker_cpu_ms: float = 0.0
     core_cpu_ms: float = 0.0
-    worker_mb: float = 0.0  # resident, the core included
+    worker_mb: float = 0.0  # the core included, a page that is shared counted in shares
+    tokens: Tokens | None = None  # of all prompts and all answers
 
     def __str__(self) -> str:
         beside = f"the broker {self.broker_cpu_ms:.2f}, the engine's core {self.core_cpu_ms:.2f}"
@@ -121,11 +126,12 @@ class Generate:
         file.unlink(missing_ok=True)
         peer = self._ground.peer("peer_generate", self._model, str(first), str(count), str(file))
         assert peer.wait_exit(S_MAX) == 0, f"LLM.generate failed: {peer.log.read_text()[-2000:]}"
-        return Taken(float(file.read_text()))
+        per_s, *tokens = json.loads(file.read_text())
+        return Taken(per_s, tokens=Tokens(*tokens))
 
 
 class Hobby:
-    """A consumer that asks `vllm serve`, sixteen at once; for text alone, or for probabilities, too."""
+    """A consumer that asks `vllm serve`; for text alone, or for probabilities, too."""
 
     def __init__(self, ground: Ground, served: Served, name: str, *, probable: bool) -> None:
         self._ground, self._served, self._name, self._probable = ground, served, name, probable
@@ -139,10 +145,12 @@ class Hobby:
         """From the first request on its topic to the last answer, by the log's clock."""
         port = free_port()
         server = _served(self._ground, self._served, port)
-        hop = self._ground.peer("peer_hobby", self._topics.way_in, self._topics.way_out, f"{self._name}.{first}", str(port))
+        way_in, _, way_out = self._topics
+        group = f"{self._name}.{first}"
+        hop = self._ground.peer("peer_hobby", way_in, way_out, group, str(port), str(_at_once(self._served)))
         processes = Processes([server], [hop])
         try:
-            await asyncio.sleep(HOBBY_JOINS_S)
+            await _joined(hop, group)
             warm_up, asked = _questions(self._served, first, count, probable=self._probable)
             await _through(self._ground, self._topics, warm_up, processes)
             return await _through(self._ground, self._topics, asked, processes)
@@ -151,7 +159,7 @@ class Hobby:
 
 
 class Litellm:
-    """LiteLLM's proxy in front of `vllm serve`; its client, whose CPU is not counted, keeps sixteen questions open."""
+    """LiteLLM's proxy in front of `vllm serve`; its client's CPU is not counted."""
 
     def __init__(self, ground: Ground, served: Served) -> None:
         self._ground, self._served = ground, served
@@ -169,13 +177,16 @@ class Litellm:
         proxy = start("litellm", command, peer_litellm.environment(), probe, folder, folder)
         try:
             proxy.wait_ready(READY_S_MAX)
-            asker, processes = Asker(port, lambda each: each.value), Processes([server], [proxy])
+            answers: list[bytes] = []
+            asker, processes = Asker(port, lambda each: each.value, answers.append), Processes([server], [proxy])
             warm_up, asked = _questions(self._served, first, count, probable=False)
-            await asker.offer_closed(warm_up, IN_FLIGHT)
+            await asker.offer_closed(warm_up, _at_once(self._served))
             before = processes.cpu_s()
-            offered = await asker.offer_closed(asked, IN_FLIGHT)
+            answers.clear()
+            offered = await asker.offer_closed(asked, _at_once(self._served))
             own_ms, core_ms = _ms_each(before, processes.cpu_s(), count)
-            return Taken(count / offered.seconds, own_ms, core_cpu_ms=core_ms)
+            tokens = Tokens.total(Chat.read(each).tokens for each in answers)
+            return Taken(count / offered.seconds, own_ms, core_cpu_ms=core_ms, tokens=tokens)
         finally:
             proxy.end()
             server.end()
@@ -189,6 +200,17 @@ WAYS: Mapping[str, Callable[[Ground, Served], Way]] = {
     "litellm": Litellm,
     LABEL: lambda ground, served: Worker(ground, served, "label", OTHERS),
 }
+
+
+def _at_once(served: Served) -> int:
+    return TURNS * served.entry.concurrency
+
+
+async def _joined(hop: Running, group: str) -> None:
+    """Wait until it reads."""
+    async with asyncio.timeout(JOINED_S_MAX):
+        while f"{JOINED} {group}\n" not in hop.log.read_text():  # noqa: ASYNC110 - another process says it
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _served(ground: Ground, served: Served, port: int) -> Running:
@@ -205,18 +227,30 @@ async def _through(ground: Ground, path: Path, asked: Sequence[Message], process
     """Put these on a topic as fast as goes, and wait for the last answer. AssertionError where some have none."""
     came, went = Log(ground.settings, [path.before_engine]), Log(ground.settings, [path.way_out])
     before, answered = await came.ends(), await went.ends()
-    broker = [ground.broker.pid]
-    before_s = *processes.cpu_s(), cpu_s(broker)
+    used_s: list[tuple[float, ...]] = []  # at first, and whenever answers have come: nobody counts the silence after the last
+
+    def look() -> None:
+        used_s.append((*processes.cpu_s(), cpu_s([ground.broker.pid])))
+
+    look()
     await fill(ground.settings, path.way_in, asked)
-    await went.still(answered, S_MAX)
-    after_s = *processes.cpu_s(), cpu_s(broker)
-    first, last = await came.written(before), await went.written(answered)
-    count = len(asked)
+    await went.still(answered, S_MAX, look)
+    first, last, count = await came.written(before), await went.written(answered), len(asked)
     assert first.count == last.count == count, f"{path.way_out}: {last.count} answers to {count}"
-    per_s = count / (last.last_ms - first.first_ms) * 1000
+    own_ms, core_ms, broker_ms = _ms_each(used_s[0], used_s[-1], count)
     worker_mb = sum(usage_of(each.pid).pss_mb for each in processes.parents)
-    own_ms, core_ms, broker_ms = _ms_each(before_s, after_s, count)
-    return Taken(per_s, own_ms, broker_ms, core_ms, worker_mb)
+    tokens = Tokens.total([_tokens(each) for each in await went.records(answered)])
+    return Taken(count / (last.last_ms - first.first_ms) * 1000, own_ms, broker_ms, core_ms, worker_mb, tokens)
+
+
+def _tokens(answer: Any) -> Tokens:
+    """Of an answer of a peer, which has them in a header, or of a decision."""
+    for name, told in answer.headers:
+        if name == "tokens":
+            return Tokens(*json.loads(told))
+    used = Decision.from_bytes(answer.value).tokens
+    assert used is not None, "nobody answered"
+    return Tokens(used.prompt, used.completion)
 
 
 def _ms_each(before_s: Iterable[float], after_s: Iterable[float], count: int) -> list[float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from backbone import clients
 from backbone.clients import TopicPartition
@@ -46,26 +47,32 @@ class Log:
             found: Ends = await consumer.end_offsets(partitions)
             return found
 
-    async def still(self, since: Ends, s_max: float) -> None:
-        """Wait until these topics have grown, and grow no more. AssertionError where that takes longer."""
+    async def still(self, since: Ends, s_max: float, grown: Callable[[], None] = lambda: None) -> None:
+        """Wait until these topics have grown, and grow no more; `grown` is told each time. AssertionError after `s_max`."""
         deadline, seen, changed_s = time.monotonic() + s_max, since, time.monotonic()
         while seen == since or time.monotonic() - changed_s < STILL_S:
             assert time.monotonic() < deadline, f"{', '.join(self._topics)}: not finished within {s_max:.0f} s"
             await asyncio.sleep(LOOK_EVERY_S)
             if (now := await self.ends()) != seen:
                 seen, changed_s = now, time.monotonic()
+                grown()
 
     async def written(self, since: Ends) -> Written:
         """What was appended after these ends."""
-        times: list[int] = []
+        times = [each.timestamp for each in await self.records(since)]
+        return Written(len(times), min(times), max(times), times.count(min(times)))
+
+    async def records(self, since: Ends) -> list[Any]:
+        """All that was appended after these ends, as the client library has it."""
+        out: list[Any] = []
         async with _reading(self._settings, self._topics) as (consumer, partitions):
             ends: Ends = await consumer.end_offsets(partitions)
             for partition, offset in since.items():
                 consumer.seek(partition, offset)
             while any([await consumer.position(each) < end for each, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=500)).values():
-                    times.extend(each.timestamp for each in records)
-        return Written(len(times), min(times), max(times), times.count(min(times)))
+                    out.extend(records)
+        return out
 
 
 async def fill(settings: Settings, topic: str, contexts: Sequence[Message]) -> None:

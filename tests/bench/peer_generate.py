@@ -1,10 +1,12 @@
 """Offline `LLM.generate` on the prompts that a worker would be given: the most that this engine does here.
 
-`python -m tests.bench.peer_generate BOOTSTRAP MODEL FIRST COUNT FILE`: decisions a second go to the file. Kafka is not asked.
+`python -m tests.bench.peer_generate BOOTSTRAP MODEL FIRST COUNT FILE`: decisions a second go to the file, and the tokens of all
+prompts and all answers, as JSON. Kafka is not asked.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -39,8 +41,8 @@ def prompts(served: Served, first: int, count: int) -> list[Prompt]:
     return out
 
 
-def rate(served: Served, asked: Sequence[Prompt]) -> float:
-    """Prompts a second, all given at once, after two to warm up; the engine and the sampling are the worker's own."""
+def measure(served: Served, asked: Sequence[Prompt]) -> tuple[float, int, int]:
+    """Prompts a second, all given at once, after two to warm up, and tokens; engine and sampling are the worker's own."""
     from transformers import AutoTokenizer
     from vllm import LLM
     from vllm.engine.arg_utils import EngineArgs
@@ -52,7 +54,7 @@ def rate(served: Served, asked: Sequence[Prompt]) -> float:
     llm = LLM(**{name: value for name, value in vars(ours._arguments(served)).items() if name in EngineArgs.__dataclass_fields__})
     tokenizer: Any = AutoTokenizer.from_pretrained(served.directory, trust_remote_code=False)
     words = ours._words(served.entry.name, tokenizer)
-    sampling, lora = ours._sampling(served, words, "full"), ours._lora(served)
+    sampling, lora = ours._verified(ours._sampling(served, words, "full"), llm.llm_engine), ours._lora(served)
     engine = ours.VllmEngine(served)
     engine._tokenizer = tokenizer
     warm = tokens_input([*engine._prompt_ids(Prompt(served.serving.template.system, "warm-up")), *words.head])
@@ -60,15 +62,17 @@ def rate(served: Served, asked: Sequence[Prompt]) -> float:
     began_s = time.perf_counter()
     given = [tokens_input([*engine._prompt_ids(each), *words.head]) for each in asked]
     results = llm.generate(given, sampling, use_tqdm=False, lora_request=lora)
-    return len(results) / (time.perf_counter() - began_s)
+    per_s = len(results) / (time.perf_counter() - began_s)
+    prompt_tokens = sum(len(each.prompt_token_ids or ()) for each in results)
+    return per_s, prompt_tokens, sum(len(each.outputs[0].token_ids) for each in results)
 
 
 def main(model: str, first: int, count: int, file: Path) -> None:
-    """Measure, and write the figure down."""
+    """Measure, and write the figures down."""
     settings = Settings()
     served = serve(load_catalogue(settings.catalogue)[model], settings.catalogue, None)
     prepare_environment("vllm", served)
-    file.write_text(f"{rate(served, prompts(served, first, count))}\n")
+    file.write_text(json.dumps(measure(served, prompts(served, first, count))))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def cpu_s(pids: Iterable[int]) -> float:
 
 
 def alone_cpu_s(pids: Iterable[int]) -> float:
-    """CPU seconds that these processes have used until now, without their children."""
+    """CPU seconds that these processes have used until now, without children that live: those that have ended are in it."""
     return sum(map(_cpu_s, pids))
 
 
