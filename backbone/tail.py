@@ -1,10 +1,10 @@
-"""Reads topics from now on, or from their beginning, and hands every committed record to one function."""
+"""Reads topics from now on, from their beginning or from places, and hands every committed record to one function."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from backbone import clients, telemetry
 from backbone.errors import Fatal
@@ -24,9 +24,14 @@ class Tail:
     """
 
     def __init__(
-        self, settings: Settings, topics: Sequence[str], handle: Callable[[Record], None], from_start: bool = False
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        handle: Callable[[Record], None],
+        from_start: bool = False,
+        since: Mapping[tuple[str, int], int] | None = None,
     ) -> None:
-        self._settings, self._handle, self._from_start = settings, handle, from_start
+        self._settings, self._handle, self._from_start, self._since = settings, handle, from_start, since
         counts = {planned.name: planned.partitions for planned in plan(settings.catalogue_names)}
         self._places = [clients.TopicPartition(topic, p) for topic in topics for p in range(counts[topic])]
         # A tail that lost its place because the log's start moved past it goes on there: it decides nothing.
@@ -48,7 +53,7 @@ class Tail:
     async def _seek(self) -> None:
         find = self._consumer.beginning_offsets if self._from_start else self._consumer.end_offsets
         for place, offset in (await find(self._places)).items():
-            self._consumer.seek(place, offset)
+            self._consumer.seek(place, (self._since or {}).get((place.topic, place.partition), offset))
 
     async def stop(self) -> None:
         """Stop reading."""

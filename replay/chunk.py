@@ -1,4 +1,4 @@
-"""A part of a replay: the contexts of one file, decided again by themselves, and kept once all of them are."""
+"""A part of a replay: the contexts of one file, decided again from records, and kept once all of them are."""
 
 from __future__ import annotations
 
@@ -41,24 +41,13 @@ class Worker:
         return cls(plan, folder, run_id, ground_of(plan, means), Index(plan.source))
 
     def decide(self, book: Book) -> Counts:
-        """Decide the contexts of this file again, unless that is done. Raises Miss.
-
-        1. the decisions  2. their lines for the digest  3. that it is done: what is not done is done again, whole
-        """
-        done = self.folder / DONE / f"{_name(book)}.json"
-        if done.exists():
-            return Counts(**json.loads(done.read_bytes()))
-        made = _Made()
+        """Decide the contexts of this file again, unless that is done. Raises Miss."""
+        if (done := done_before(self.folder, book)) is not None:
+            return done
+        made = Made()
         for record, outcome in self._pairs(book):
             self._take(made, record, outcome)
-        if made.decisions:
-            first = made.decisions[0].source
-            own = Book(DECISIONS, book.day, first.partition, first.offset)
-            shelf.put(self.folder, own, made.decisions, first.offset)  # 1
-        shelf.written(self.folder / LINES / _name(book), b"".join(in_order(made.lines)))  # 2
-        shelf.written(done, json.dumps(asdict(made.counts)).encode())  # 3
-        reach("replay.after_chunk")
-        return made.counts
+        return keep(made, book, self.folder)
 
     def _pairs(self, book: Book) -> Iterator[tuple[Record, Outcome | None]]:
         """The contexts in the plan, each with what it came to."""
@@ -68,14 +57,10 @@ class Worker:
         for record in shelf.read(self.plan.source, book):
             while outcome is not None and outcome.src < record.source:
                 outcome = next(outcomes, None)
-            if self._is_in_range(record):
+            if self.plan.covers(record.timestamp_ms):
                 yield record, outcome if outcome is not None and outcome.src == record.source else None
 
-    def _is_in_range(self, record: Record) -> bool:
-        first_ms, end_ms = self.plan.from_ms, self.plan.to_ms
-        return (first_ms is None or record.timestamp_ms >= first_ms) and (end_ms is None or record.timestamp_ms < end_ms)
-
-    def _take(self, made: _Made, record: Record, outcome: Outcome | None) -> None:
+    def _take(self, made: Made, record: Record, outcome: Outcome | None) -> None:
         recorded = None if outcome is None or outcome.reason is not None else Recorded(Decision.from_bytes(outcome.value))
         if self.plan.symbols and (recorded is None or recorded.decision.symbol not in self.plan.symbols):
             return
@@ -89,7 +74,7 @@ class Worker:
 
 
 @dataclass(slots=True)
-class _Made:
+class Made:
     """What a chunk came to so far."""
 
     decisions: list[Record] = field(default_factory=list)
@@ -97,6 +82,7 @@ class _Made:
     counts: Counts = field(default_factory=Counts)
 
     def take(self, record: Record, again: Again, run_id: str) -> None:
+        """A context, and what it came to."""
         counts = self.counts
         counts.contexts += 1
         counts.misses += again.missed
@@ -110,10 +96,35 @@ class _Made:
         self.decisions.append(_kept(record, decision))
 
 
+def done_before(folder: Path, book: Book) -> Counts | None:
+    """What this file's contexts came to, where that is done."""
+    done = _done(folder, book)
+    return Counts(**json.loads(done.read_bytes())) if done.exists() else None
+
+
+def keep(made: Made, book: Book, *folders: Path) -> Counts:
+    """Keep what the contexts of this file came to: whole, or they are decided again. The run's own folder is the first one.
+
+    1. the decisions  2. their lines for the digest  3. that it is done
+    """
+    if made.decisions:
+        first = made.decisions[0].source
+        for folder in folders:
+            shelf.put(folder, Book(DECISIONS, book.day, first.partition, first.offset), made.decisions, first.offset)  # 1
+    shelf.written(folders[0] / LINES / _name(book), b"".join(in_order(made.lines)))  # 2
+    shelf.written(_done(folders[0], book), json.dumps(asdict(made.counts)).encode())  # 3
+    reach("replay.after_chunk")
+    return made.counts
+
+
 def _kept(record: Record, decision: Decision) -> Record:
     """The decision as a record at its context's place, since it lies in no log."""
     output = decision_output(record, record.source, decision)
     return Record(record.source, output.key, output.value, output.headers, parse_rfc3339(decision.decided_at))
+
+
+def _done(folder: Path, book: Book) -> Path:
+    return folder / DONE / f"{_name(book)}.json"
 
 
 def _name(book: Book) -> str:

@@ -15,6 +15,7 @@ from backbone.history import read_back
 from backbone.settings import Settings
 from backbone.stops import reach
 from replay import shelf
+from replay.index import ANSWERS
 from replay.shelf import Book
 from schemas import headers as names
 from schemas.canonical import canonical_json, digest, rfc3339
@@ -207,9 +208,13 @@ def require_whole(folder: Path) -> None:
             raise ExportError(f"{folder}: records: {told}: a file is missing or none of it; export again into another folder")
 
 
-def contents(folder: Path) -> str:
-    """A digest of what this export holds: of its plan, and of its files by names and sizes, since none is ever changed."""
-    files = sorted(path for name in (*TOPICS, "policies") for path in (folder / name).rglob("*") if path.is_file())
+def contents(folder: Path, *, answers: bool = True) -> str:
+    """A digest of what this export holds: of its plan, and of its files by names and sizes, since none is ever changed.
+
+    `answers`: those of later replays too, which the next one may find.
+    """
+    held = (*TOPICS, "policies", ANSWERS) if answers else (*TOPICS, "policies")
+    files = sorted(path for name in held for path in (folder / name).rglob("*") if path.is_file())
     named = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
     return digest((folder / FILE).read_bytes() + canonical_json(named))
 

@@ -1,4 +1,7 @@
-"""What the outcomes on a shelf say, to be found by context and by content key: SQLite, made again from the shelf at any time."""
+"""What the outcomes on a shelf say, to be found by context and by content key: SQLite, made again from the shelf at any time.
+
+Answers that models gave to its contexts later, in replays, lie beside it (`answers/`), and are found by content key alone.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,11 @@ from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 
 FILE: Final = "index.sqlite"
 SEAL: Final = "index.sha256"  # SQLite itself does not notice a changed byte inside a value
-FORM: Final = "1"
+FORM: Final = "2"
+ANSWERS: Final = "answers"  # below the shelf: a shelf a run
+ANSWERS_FROM: Final = 1 << 62  # the first of their numbers in the table of outcomes, beyond every context's
 ANSWERED: Final = -1  # in the place of a failed attempt's number
-OFFSET_BITS: Final = 44  # 17 trillion records a partition, and half a million partitions, in one number of 63 bits
+OFFSET_BITS: Final = 44  # 17 trillion records a partition, and a quarter of a million partitions, below ANSWERS_FROM
 # An answer counts before a failure, and then what came first: a key has one entry, whichever way the shelf is read.
 TABLES: Final = """
 CREATE TABLE outcomes (id INTEGER PRIMARY KEY, reason TEXT, value BLOB NOT NULL);
@@ -69,6 +74,8 @@ def _build(folder: Path, told: Told) -> None:
             for record in shelf.read(folder, book):
                 _take(database, record)
         told(len(found), len(found))
+        for number, record in enumerate(_answers(folder), start=ANSWERS_FROM):
+            _keep(database, number, None, record)
         database.executemany("INSERT INTO about VALUES (?, ?)", [("form", FORM), ("shelf", _digest_of(folder))])
         database.execute("COMMIT")
     shelf.written(folder / SEAL, _sha256(beside).encode())
@@ -106,7 +113,7 @@ class Index:
 
     def all_outcomes(self) -> Iterator[Outcome]:
         """Every one, by partition and offset of its context."""
-        yield from self._found("SELECT * FROM outcomes ORDER BY id", ())
+        yield from self._found("SELECT * FROM outcomes WHERE id < ? ORDER BY id", (ANSWERS_FROM,))
 
     def _found(self, query: str, values: tuple[int, ...]) -> Iterator[Outcome]:
         for number, reason, value in self._database.execute(query, values):
@@ -126,8 +133,8 @@ class Index:
 
     def counts(self) -> dict[str, int]:
         """How many entries there are."""
-        tables = ("outcomes", "generations")
-        return {table: self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+        outcomes = self._database.execute("SELECT count(*) FROM outcomes WHERE id < ?", (ANSWERS_FROM,)).fetchone()[0]
+        return {"outcomes": outcomes, "generations": self._database.execute("SELECT count(*) FROM generations").fetchone()[0]}
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -141,8 +148,19 @@ def _sha256(path: Path) -> str:
 
 def _digest_of(folder: Path) -> str:
     """Of the files that an index is made from: their names and sizes, since a file is never changed."""
-    found = [book.name for topic in (DECISIONS, DEAD_LETTERS) for book in shelf.books(folder, topic)]
-    return digest(canonical_json([(name, (folder / name).stat().st_size) for name in found]))
+    found = [folder / book.name for topic in (DECISIONS, DEAD_LETTERS) for book in shelf.books(folder, topic)]
+    found += [own / book.name for own in _runs(folder) for book in shelf.books(own, DECISIONS)]
+    return digest(canonical_json([(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]))
+
+
+def _runs(folder: Path) -> list[Path]:
+    return sorted((folder / ANSWERS).glob("*"))
+
+
+def _answers(folder: Path) -> Iterator[Record]:
+    for own in _runs(folder):
+        for book in shelf.books(own, DECISIONS):
+            yield from shelf.read(own, book)
 
 
 def _id(partition: int, offset: int) -> int:
@@ -157,6 +175,10 @@ def _take(database: sqlite3.Connection, record: Record) -> None:
     src = Source.parse(names.header_text(record.headers, names.SRC) or "")
     number, reason = _id(src.partition, src.offset), names.header_text(record.headers, names.REASON)
     # A context has one outcome; were there two, which `trading-llm audit` would tell, the first that was logged stands.
+    _keep(database, number, reason, record)
+
+
+def _keep(database: sqlite3.Connection, number: int, reason: str | None, record: Record) -> None:
     value = b"" if record.source.topic == DEAD_LETTERS else record.value
     if database.execute("INSERT OR IGNORE INTO outcomes VALUES (?, ?, ?)", (number, reason, value)).rowcount and value:
         rows = [(key, number, attempt) for key, attempt in _generations(_decision(record))]

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from backbone.settings import Settings
 from deciders.identity import Identity
 from deciders.judge import Choose
 from replay import export, shelf
@@ -18,6 +19,7 @@ from replay.again import FleetOf, Ground, OnMiss
 from schemas.canonical import canonical_json, digest, rfc3339
 from schemas.policy import Policy
 
+EngineOf = Literal["recorded", "infer"]
 FORM: Final = "replay-manifest/1"
 FILE: Final = "manifest.json"
 NEEDED: Final = ("root_digest", "counts", "policies", "ledger", "versions", "models", "plan")  # of a manifest, to verify it
@@ -32,7 +34,10 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A replay of what an export holds. What is None is not narrowed; `policy` is a text, in the place of the recorded ones."""
+    """A replay of what an export holds. What is None is not narrowed; `policy` is a text, in the place of the recorded ones.
+
+    `engine`: whether answers are the recorded ones, or the running models are asked; `mask`: these without market and time.
+    """
 
     source: Path
     from_ms: int | None
@@ -44,6 +49,12 @@ class Plan:
     on_miss: OnMiss
     min_confidence: float
     router: str
+    engine: EngineOf = "recorded"
+    mask: bool = False
+
+    def covers(self, logged_ms: int) -> bool:
+        """Whether a context is in the plan that the log took at this moment."""
+        return (self.from_ms is None or logged_ms >= self.from_ms) and (self.to_ms is None or logged_ms < self.to_ms)
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON has it."""
@@ -59,13 +70,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What this machine gives to a plan: the models as they are served here, and who chooses among them.
+    """What this machine gives to a plan: the models as they are served here, who chooses among them, and where they run.
 
-    `choose_of` makes the choice anew in each process; it and the identities must be such as can be sent to one.
+    `choose_of` makes the choice anew in each process; all of it must be such as can be sent to one.
     """
 
     identities: Mapping[str, Identity]
     choose_of: Callable[[], Choose]
+    settings: Settings = field(default_factory=Settings)
 
     def told(self) -> dict[str, Any]:
         """What of each model its answers depend on."""
@@ -84,18 +96,22 @@ class Means:
 
 @dataclass(slots=True)
 class Counts:
-    """How many contexts came to what. `open`: none yet, so that nothing tells how they would end."""
+    """How many contexts came to what. `open`: none yet, so that nothing tells how they would end.
+
+    `asked`: how often a model was asked.
+    """
 
     contexts: int = 0
     decisions: int = 0
     dead_letters: int = 0
     open: int = 0
     misses: int = 0
+    asked: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Counts) -> None:
         """Take these in, too."""
-        for name in ("contexts", "decisions", "dead_letters", "open", "misses"):
+        for name in ("contexts", "decisions", "dead_letters", "open", "misses", "asked"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for status, count in other.statuses.items():
             self.statuses[status] = self.statuses.get(status, 0) + count
@@ -112,8 +128,13 @@ def versions() -> dict[str, str]:
 
 def plan_digest(plan: Plan, means: Means) -> str:
     """What a run is named by: the plan, the ledger, the code, and the models. Whatever may change a decision changes it."""
-    told = {"plan": plan.document(), "ledger": export.contents(plan.source), "versions": versions(), "models": means.told()}
+    told = {"plan": plan.document(), "ledger": ledger_of(plan), "versions": versions(), "models": means.told()}
     return digest(canonical_json(told))
+
+
+def ledger_of(plan: Plan) -> str:
+    """A digest of all in the export that the plan's decisions may depend on."""
+    return export.contents(plan.source, answers=plan.engine == "recorded")
 
 
 def ground_of(plan: Plan, means: Means) -> Ground:
@@ -147,11 +168,12 @@ def manifest(plan: Plan, means: Means, run_id: str, counts: Counts, root: str) -
             "to": rfc3339(min(held.to_ms, plan.to_ms or held.to_ms)),
         },
         "counts": asdict(counts),
-        "engine": "recorded",
-        "engine_calls": 0,
+        "engine": plan.engine,
+        "mask": plan.mask,
+        "engine_calls": counts.asked,
         "policy": None if plan.policy is None else digest(plan.policy.encode()),
         "policies": policies,
-        "ledger": export.contents(plan.source),
+        "ledger": ledger_of(plan),
         "versions": versions(),
         "models": means.told(),
         "plan": plan.document(),

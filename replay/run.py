@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from replay import export, index, plan, shelf
 from replay.chunk import LINES, Worker
+from replay.inference import asked
 from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
 from replay.shelf import Book
@@ -44,16 +46,17 @@ def folder_of(runs: Path, wanted: Plan, means: Means) -> Path:
 
 
 def run(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -> dict[str, Any]:
-    """Replay this plan into this folder; answers the manifest. Raises Miss, Stopped, and what is wrong with plan and ledger.
+    """Replay this plan into this folder; answers the manifest. Raises Miss, Unanswered, Leak, and Stopped.
 
-    1. the export must be whole, and its index the one of its files
+    1. the export must be whole, and its index, where answers are looked for in it, the one of its files
     2. each of its files of contexts that is not done
     3. the digest over all of them, then the manifest: who finds one finds a whole run
     """
     export.require_whole(wanted.source)  # 1
-    plan.ground_of(wanted, means)  # what is wrong with it is said here, not by a process that ends
-    if index.flaw(wanted.source) is not None:
-        index.build(wanted.source, lambda done, total: told("indexing", done, total))
+    if wanted.engine == "recorded":
+        plan.ground_of(wanted, means)  # what is wrong with it is said here, not by a process that ends
+        if index.flaw(wanted.source) is not None:
+            index.build(wanted.source, lambda done, total: told("indexing", done, total))
     with shelf.alone(folder):
         return _ran(wanted, means, folder, processes, told)
 
@@ -62,7 +65,11 @@ def _ran(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -
     shelf.sweep(folder)
     books = [book for book in shelf.books(wanted.source, CONTEXTS) if _may_hold(book, wanted)]
     counts = Counts()
-    for number, own in enumerate(_counted(wanted, means, folder, processes, books), start=1):  # 2
+    if wanted.engine == "infer":
+        found = asked(wanted, means, folder, books, partial(told, "asking"))
+    else:
+        found = _counted(wanted, means, folder, processes, books)
+    for number, own in enumerate(found, start=1):  # 2
         counts.add(own)
         told("deciding", number, len(books))
     root = root_digest(sorted((folder / LINES).glob("*")), folder / "between")  # 3

@@ -17,7 +17,10 @@ from replay import plan
 from replay import run as running
 from replay import verify as verifying
 from replay.again import Miss
+from replay.asking import Unanswered
+from replay.candles import CandleError, source_of
 from replay.export import ExportError, read_export
+from replay.inference import Leak
 from replay.plan import Means, Plan, PlanError
 from replay.shelf import Damaged, Occupied
 from router.choice import load_choice
@@ -38,6 +41,11 @@ app = typer.Typer(help="History decided again, from the answers that were record
 From = Annotated[str | None, typer.Option("--from", help=f"The first moment by the log's clock: {MOMENT}")]
 To = Annotated[str | None, typer.Option("--to", help="The moment before which it ends, told alike.")]
 Source = Annotated[Path | None, typer.Option(help="An export to read, in the place of the topics.", show_default=False)]
+Csv = Annotated[
+    list[str] | None, typer.Option(metavar="SYMBOL=FILE", help="Candles to ask about; may be given again.", show_default=False)
+]
+Every = Annotated[int, typer.Option(min=1, help="With --csv: a context every so many candles.")]
+Mask = Annotated[bool, typer.Option("--mask", help="With --engine infer: without market and time, lest a model remember.")]
 Symbols = Annotated[str | None, typer.Option(help="Only these symbols, with commas.", show_default=False)]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="This policy in the place of the recorded ones.")]
 Models = Annotated[str | None, typer.Option(help="The models that run, with commas; else as the stack has it.")]
@@ -55,6 +63,9 @@ def run(
     since: From = None,
     until: To = None,
     source: Source = None,
+    csv: Csv = None,
+    every: Every = 1,
+    mask: Mask = False,
     symbols: Symbols = None,
     policy: PolicyFile = None,
     models: Models = None,
@@ -65,13 +76,20 @@ def run(
     runs: Runs = None,
     json: say.Json = False,
 ) -> None:
-    """Decide a range of time again. No model is asked; an answer that is not recorded stops it. Goes on after a kill."""
+    """Decide a range of time again. Goes on after a kill.
+
+    With --engine recorded no model is asked, and an answer that is not recorded stops it. With --engine infer the running models
+    are asked, behind all that is live; what they say counts as recorded from then on.
+    """
+    if engine == "recorded" and mask:
+        raise WrongUse("--mask: goes with --engine infer: what was recorded was asked as it was")
     if engine == "infer":
-        raise WrongUse("--engine infer: asking the models again is not there yet; use --engine recorded")
+        _as_it_runs({"policy": policy, "models": models, "fleet": fleet, "on-miss": on_miss, "processes": processes})
     known = settings()
     kept = runs or known.state_dir / "replays"
     means = _means(known)
     with _said():
+        source = source if csv is None else _candles(csv, every, kept, engine, source)
         span = _span(since, until, source)
     # Named as moments: what was told as how long ago, or as now, is another range by then.
     with _said(f"the same command with {as_options(*span)}"), Bar() as bar:
@@ -87,6 +105,8 @@ def run(
             on_miss=on_miss,
             min_confidence=known.min_llm_confidence,
             router=known.router,
+            engine=engine,
+            mask=mask,
         )
         folder = running.folder_of(kept, wanted, means)
         document = running.run(wanted, means, folder, processes, bar.told)
@@ -128,11 +148,11 @@ def _said(again: str = "the same command") -> Iterator[None]:
     """Every ending of a replay as the command line says it. `again`: what goes on where Ctrl-C stopped it."""
     try:
         yield
-    except Miss as error:
+    except (Miss, Unanswered, Leak) as error:
         raise DidNotHold(str(error)) from None
     except (running.Stopped, Damaged, Occupied) as error:
         raise DidNotHold(str(error)) from None
-    except (PlanError, ExportError, CatalogueError, PolicyError) as error:
+    except (PlanError, ExportError, CandleError, CatalogueError, PolicyError) as error:
         raise WrongUse(str(error)) from None
     except (OSError, sqlite3.Error) as error:
         raise DidNotHold(f"a folder cannot be read or written: {error}") from None
@@ -140,12 +160,20 @@ def _said(again: str = "the same command") -> Iterator[None]:
         raise DidNotHold(f"stopped; what was decided is kept, and {again} goes on from there") from None
 
 
+def _as_it_runs(told: dict[str, Any]) -> None:
+    """Raises WrongUse for an option that says how to decide where the running processes do."""
+    plain = {"policy": None, "models": None, "fleet": "recorded", "on-miss": "stop", "processes": 1}
+    for name, value in told.items():
+        if value != plain[name]:
+            raise WrongUse(f"--{name}: goes with --engine recorded; with infer the running processes decide, as they are")
+
+
 def _means(known: Settings) -> Means:
     """The models as a worker would serve them here."""
     catalogue = load_catalogue(known.catalogue)
     served = {name: with_share(serve(entry, known.catalogue, known.weights), known.gpu_plan) for name, entry in catalogue.items()}
     identities = {name: identity_of(known.engine, each) for name, each in served.items()}
-    return Means(identities, partial(load_choice, known.router, known.catalogue_names))
+    return Means(identities, partial(load_choice, known.router, known.catalogue_names), known)
 
 
 def _span(since: str | None, until: str | None, source: Path | None) -> tuple[int, int]:
@@ -162,6 +190,16 @@ def _span(since: str | None, until: str | None, source: Path | None) -> tuple[in
     if from_ms >= to_ms:
         raise WrongUse(f"--from, --to: lie outside of what {source} holds: {as_options(held.from_ms, held.to_ms)}")
     return from_ms, to_ms
+
+
+def _candles(files: list[str], every: int, kept: Path, engine: str, source: Path | None) -> Path:
+    """The candles' contexts, as an export has them."""
+    if engine != "infer" or source is not None:
+        raise WrongUse("--csv: goes with --engine infer and without --source: nobody has decided about candles yet")
+    named = [each.partition("=") for each in files]
+    if wrong := next((each for each, (symbol, _, path) in zip(files, named, strict=True) if not symbol or not path), None):
+        raise WrongUse(f"--csv {wrong}: must be SYMBOL=FILE")
+    return source_of({symbol: Path(path) for symbol, _, path in named}, every, kept)
 
 
 def _exported(kept: Path, span: tuple[int, int]) -> Path:

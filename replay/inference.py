@@ -1,0 +1,123 @@
+"""A replay that asks the running models again: each file's contexts, one file after the other, and their answers kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from replay import shelf
+from replay.again import Again
+from replay.asking import Ends, ask, stands
+from replay.chunk import Made, done_before, keep
+from replay.index import ANSWERS
+from replay.leaks import told_by
+from replay.mask import as_of_of, masked
+from replay.plan import Counts, Means, Plan
+from replay.shelf import Book
+from schemas.canonical import digest, rfc3339
+from schemas.decision import Decision, Status
+from schemas.policy import Policy
+from schemas.record import Record
+from schemas.topic import Side
+
+RUN: Final = "run.json"  # the name that this run has in the log: dedupe is within it, so no other may have it
+ASKED: Final = "asked"  # a file of contexts that is being asked: where the log stood before
+
+Told = Callable[[int, int], None]  # how many contexts have their outcome, of how many
+
+
+class Leak(Exception):
+    """A masked prompt tells what it must not; the text names the context and what is told. Nothing of its file was asked."""
+
+
+def asked(wanted: Plan, means: Means, folder: Path, books: Sequence[Book], told: Told) -> Iterator[Counts]:
+    """What the contexts of each of these files come to, asked again, in turn. Raises Unanswered, Leak and Fatal."""
+    policy = Policy.from_toml(means.settings.policy.read_text(encoding="utf-8"))
+    own = _Run(wanted, means, folder, _run_id(folder), policy)
+    total, before = sum(shelf.rows(wanted.source, book) for book in books), 0
+    for book in books:
+        yield own.decide(book, _further(told, before, total))
+        before += shelf.rows(wanted.source, book)
+        told(before, total)
+
+
+def _further(told: Told, before: int, total: int) -> Callable[[int], None]:
+    return lambda done: told(before + done, total)
+
+
+def _run_id(folder: Path) -> str:
+    file = folder / RUN
+    if not file.exists():
+        shelf.written(file, json.dumps({"run_id": f"{folder.name}-{secrets.token_hex(4)}"}).encode())
+    return str(json.loads(file.read_bytes())["run_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    plan: Plan
+    means: Means
+    folder: Path
+    run_id: str
+    policy: Policy  # whose thresholds the masked prompts are rendered with, to be looked through
+
+    def decide(self, book: Book, told: Callable[[int], None]) -> Counts:
+        if (done := done_before(self.folder, book)) is not None:
+            return done
+        records = [each for each in shelf.read(self.plan.source, book) if self._wants(each)]
+        put = [self._masked(each) for each in records] if self.plan.mask else records
+        outcomes = asyncio.run(ask(self.means.settings, self._since(book), self.run_id, put, told))
+        made = Made()
+        for record in records:
+            self._take(made, record, outcomes[record.source])
+        return keep(made, book, self.folder, self.plan.source / ANSWERS / self.run_id)
+
+    def _since(self, book: Book) -> Ends:
+        file = self.folder / ASKED / f"{book.name.replace('/', '-')}.json"
+        if not file.exists():
+            ends = asyncio.run(stands(self.means.settings))
+            shelf.written(file, json.dumps([[*place, end] for place, end in ends.items()]).encode())
+        return {(topic, partition): end for topic, partition, end in json.loads(file.read_bytes())}
+
+    def _wants(self, record: Record) -> bool:
+        symbols = self.plan.symbols
+        return self.plan.covers(record.timestamp_ms) and (not symbols or _symbol(record) in symbols)
+
+    def _masked(self, record: Record) -> Record:
+        hidden = masked(record)
+        templates = [each.template for each in self.means.identities.values()]
+        if told := told_by(hidden, record, templates, self.policy):
+            raise Leak(f"{record.source}: its masked prompt tells {', '.join(told)}: nothing of its file was asked")
+        return hidden
+
+    def _take(self, made: Made, record: Record, outcome: Record) -> None:
+        if outcome.source.topic == Side.REPLAYS.dead_letters:
+            made.take(record, Again(None), self.run_id)
+            return
+        decision = Decision.from_bytes(outcome.value)
+        made.counts.asked += sum(each.outcome != "rescued" for each in decision.route.attempts)
+        made.take(record, Again(self._shown(decision, record) if self.plan.mask else decision), self.run_id)
+
+    def _shown(self, decision: Decision, record: Record) -> Decision:
+        """The decision on the context as it was: of its market, in its time."""
+        shown: dict[str, Any] = {"symbol": _symbol(record) or decision.symbol, "content_digest": digest(record.value)}
+        if decision.as_of is None or decision.status is Status.REJECTED:
+            return decision.model_copy(update=shown)
+        as_of_ms = as_of_of(record)
+        shown["as_of"] = rfc3339(as_of_ms)
+        if decision.model is not None:
+            cutoff = self.means.identities[decision.model.name].cutoff(as_of_ms)
+            shown["model"] = decision.model.model_copy(update={"cutoff": cutoff})
+        return decision.model_copy(update=shown)
+
+
+def _symbol(record: Record) -> str | None:
+    """What it is about, as far as that can be read."""
+    try:
+        return str(json.loads(record.value)["symbol"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

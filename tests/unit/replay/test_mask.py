@@ -1,0 +1,130 @@
+"""A masked context tells a model neither its market nor its time; who looks for both in the rendered prompt finds nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backbone.settings import REPOSITORY
+from replay import mask
+from replay.candles import contexts_of
+from replay.leaks import leaks, told_by
+from replay.mask import ANCHOR_MS, masked, pseudonym
+from schemas.canonical import canonical_json, rfc3339
+from schemas.context import read_context
+from schemas.record import Record
+from tests.unit.replay.recording import CATALOGUE, POLICY
+from workers.catalogue import load_catalogue
+
+pytestmark = pytest.mark.unit
+
+REAL = REPOSITORY / "examples" / "market-data"
+FILES = {
+    "BTCUSDT": "bybit-BTCUSDT-1m-20221213.csv", "BTC/USDT:USDT": "bybit-BTCUSDT-1m-20221213.csv",
+    "ETH-USD": "coinbase-ETHUSD-1m-20180404-05.csv", "LTCUSD": "coinbase-ETHUSD-1m-20180404-05.csv",
+}  # fmt: skip
+TEMPLATES = [serving.template for entry in load_catalogue(CATALOGUE).values() for serving in (entry, entry.stand_in) if serving]
+CONTEXTS = 1_000
+TOLD = (  # what others write; {} is a form of the symbol's name
+    "{} falls below support on December 13, 2022", "Why {} may rise: 5 reasons", "#{} to the moon, says analyst (Dec 13th)",
+    "{}s sold on 2022-12-13T09:30:00Z at the open", "On Tuesday 13 Dec 2022 {} holders met", "{} in Q4 2022 and 2018",
+    "as of 04/04/2018 14:30 UTC {} was heavy", "20221213: {}", "{} 1670924400 1670924400000", "{}\u200b moved in April",
+)  # fmt: skip
+NAMED = {
+    "BTCUSDT": ("BTC", "Bitcoin", "bitcoin", "XBT", "BTCUSDT", "BTC-USD", "B\u200bTC", "\uff22\uff34\uff23", "btc_usdt"),
+    "ETH-USD": ("ETH", "Ethereum", "ether", "ETHUSD", "eth/usd", "ETH"),
+    "LTCUSD": ("LTC", "litecoin", "Litecoin", "LTC/USD"),
+}
+
+
+def told(seed: int) -> Iterator[tuple[str, Record]]:
+    """A thousand real contexts, with news, keys and numbers that name the market and the time; and each one's symbol."""
+    draw = random.Random(seed)
+    each = CONTEXTS // len(FILES)
+    for symbol, file in FILES.items():
+        for number, record in enumerate(contexts_of(symbol, REAL / file)):
+            if number == each:
+                break
+            yield symbol, with_words(record, symbol, draw)
+
+
+def with_words(record: Record, symbol: str, draw: random.Random) -> Record:
+    body = json.loads(record.value)
+    at_ms = record.timestamp_ms
+    names = NAMED.get(symbol, NAMED["BTCUSDT"])
+    news = [{"published_at": at_ms - 1_000 * n, "text": draw.choice(TOLD).format(draw.choice(names))} for n in range(3)]
+    free = {
+        f"{draw.choice(names)}_dominance": 0.4, "seen": at_ms, "seen_s": at_ms // 1000, "opened": rfc3339(at_ms - 3_600_000),
+        "note": {"deep": [draw.choice(TOLD).format(symbol), draw.random()]},
+    }  # fmt: skip
+    return replace(record, value=canonical_json(body | {"context": body["context"] | free | {"news": news}}))
+
+
+def found(record: Record, symbol: str, original: Record) -> set[str]:
+    """What leaks of the original's market and time from this record's prompts, in all templates."""
+    assert read_context(original).symbol == symbol
+    return set(told_by(record, original, TEMPLATES, POLICY))
+
+
+def test_no_prompt_of_a_thousand_contexts_tells_its_market_or_its_time() -> None:
+    for symbol, record in told(seed=1):
+        hidden = masked(record)
+        assert found(hidden, symbol, record) == set(), hidden.value
+        assert read_context(hidden).context.price == read_context(record).context.price
+
+
+def test_unmasked_each_of_them_tells_both() -> None:
+    for symbol, record in list(told(seed=2))[::25]:
+        leaked = found(record, symbol, record)
+        assert any("which is" in each for each in leaked) and any("the moment" in each for each in leaked), leaked
+
+
+@pytest.mark.parametrize(
+    ("rule", "told_of"),
+    [
+        ("_DATES", "the year"),
+        ("_WORDS", "the word"),
+        ("NAMES", "which is"),
+        ("clean_text", "which is"),
+        ("ANCHOR_MS", "the moment"),
+    ],
+)
+def test_a_mask_that_lacks_a_rule_is_found_out(monkeypatch: pytest.MonkeyPatch, rule: str, told_of: str) -> None:
+    nothing = re.compile(r"(?!)")
+    without: dict[str, Any] = {"NAMES": {}, "clean_text": lambda text: text, "_DATES": nothing, "_WORDS": nothing}
+    contexts = list(told(seed=3))[:200]
+    monkeypatch.setattr(mask, rule, without.get(rule, contexts[0][1].timestamp_ms))
+    leaked = {leak for symbol, record in contexts for leak in found(masked(record), symbol, record)}
+    assert any(told_of in each for each in leaked), leaked
+
+
+def test_distances_in_time_and_prices_stay_and_the_same_context_is_masked_alike() -> None:
+    symbol, record = next(told(seed=4))
+    before, after = read_context(record), read_context(masked(record))
+    assert (after.symbol, after.as_of) == (pseudonym(symbol), ANCHOR_MS)
+    shift_ms = ANCHOR_MS - record.timestamp_ms
+    assert [each.t - shift_ms for each in after.context.candles] == [each.t for each in before.context.candles]
+    assert [each[1:] for each in after.context.candles] == [each[1:] for each in before.context.candles]
+    assert [each.published_at - shift_ms for each in after.context.news] == [each.published_at for each in before.context.news]
+    assert after.context.rest["seen"] == ANCHOR_MS and after.context.rest["seen_s"] == ANCHOR_MS // 1000
+    assert masked(record) == masked(record) and len(after.context.rest) == len(before.context.rest)
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b"{}", b'{"symbol": 5, "context": {}}', b'{"symbol": "S", "context": 5}', b"\xff", b"[" * 9_999]
+)
+def test_what_is_no_context_stays_as_it_is(value: bytes) -> None:
+    record = replace(next(told(seed=5))[1], value=value)
+    assert masked(record) == record
+
+
+def test_a_price_that_reads_like_a_year_is_no_leak() -> None:
+    moment_ms = 1_670_889_600_000
+    assert leaks('{"candles":[[315532800000,2022,2022.5,2021,2022,5]],"price":2022}', "ABCUSD", [moment_ms]) == ()
+    assert leaks("as seen in 2022", "ABCUSD", [moment_ms]) == ("the year 2022",)
