@@ -3,7 +3,7 @@
 # GATEWAY_PORT HTTP_PORT (the first of a run: one a router and worker).
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status test check bench faults stand-ins lock clean setup-dev
+.PHONY: help setup setup-backtest demo up down status test check bench faults stand-ins lock clean setup-dev
 export ENGINE MODELS ROUTERS WORKERS KAFKA_PORT CONTROLLER_PORT REDIS_PORT GATEWAY_PORT HTTP_PORT STATE_DIR
 
 BIN := .venv/bin
@@ -20,6 +20,9 @@ setup: ## install what is missing, into .venv and .local; skips what is there
 
 setup-dev: ## install what tests, checks and benchmarks need beside it
 	@deploy/local/setup.sh dev
+
+setup-backtest: ## install what `trading-llm backtest` needs beside it
+	@deploy/local/setup.sh backtest
 
 demo: setup ## the whole pipeline on stand-in models and real candles: 300 contexts, then a summary
 	@$(BIN)/trading-llm demo
@@ -51,8 +54,9 @@ stand-ins: setup-dev ## train the stand-in models again (minutes)
 
 lock: setup-dev ## choose the newest versions again and write their hashes
 	cd $(LOCKS) && for name in setup dev; do ../../$(COMPILE) --upgrade --override overrides.txt $$name.in -o $$name.txt; done
-	cd $(LOCKS) && for name in core worker build; do \
+	cd $(LOCKS) && for name in core worker backtest build; do \
 		../../$(COMPILE) --override overrides.txt -c dev.txt $$name.in -o $$name.txt; done
+	cd $(LOCKS) && ../../$(COMPILE) --upgrade litellm.in -o litellm.txt
 
 clean: down ## stop the stack and remove all that was installed or written
 	rm -rf .venv .local *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

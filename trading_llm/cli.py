@@ -21,6 +21,7 @@ HOMES = {
     "audit": "trading_llm.audit:audit",
     "ledger": "trading_llm.ledgers:app",
     "replay": "trading_llm.replays:app",
+    "backtest": "trading_llm.backtests:backtest",
     "watch": "trading_llm.watching:watch",
     "feed": "trading_llm.feeding:feed",
     "models": "trading_llm.models:app",

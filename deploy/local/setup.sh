@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing, in stages, each with its time: system packages, Python packages, Kafka.
 #
-# usage: setup.sh core|worker|dev
-#   core    what the router, the gateway and the command line need (ENGINE=scripted)
-#   worker  that and vLLM
-#   dev     that and what tests and checks need
+# usage: setup.sh core|worker|backtest|dev
+#   core      what the router, the gateway and the command line need (ENGINE=scripted)
+#   worker    that and vLLM
+#   backtest  that and what a backtest's figures and plots need
+#   dev       that and what tests and checks need
 # What is there already is skipped; an environment that holds more than is asked for stays as it is.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-LEVELS=(core worker dev)
+LEVELS=(core worker backtest dev)
 TOOLS=.local/tools
 STAMP=.venv/.level
 
@@ -140,7 +141,7 @@ kafka() {
 }
 
 LEVEL=${1:-}
-[ "$(level_number "$LEVEL")" -ge 0 ] || fail "say which: core, worker or dev"
+[ "$(level_number "$LEVEL")" -ge 0 ] || fail "say which: core, worker, backtest or dev"
 mkdir -p .local/logs
 stage "system packages" system_packages
 stage "Python environment" environment

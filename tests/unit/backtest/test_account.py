@@ -1,0 +1,153 @@
+"""What orders come to, reckoned by hand: fills, costs, stops, targets, gaps, funding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backtest.account import Account, Trader, equity
+from backtest.bars import Bars
+from backtest.costs import Costs, Market
+from backtest.orders import Order
+from tests.unit.backtest.markets import FIRST_MS, STEP_MS, bars, flat, order
+
+pytestmark = pytest.mark.unit
+
+FREE = Costs(0, 0, 0)
+
+
+def traded(own: Bars, *orders: Order, costs: Costs = FREE, market: Market = "spot") -> tuple[Account, list[float]]:
+    account = Trader(own, costs, market).trade(orders)
+    return account, [float(each) for each in equity(account, own, costs, market)]
+
+
+def test_half_of_the_capital_gains_half_of_the_rise() -> None:
+    account, worth = traded(flat(100, 110, 121), order(0))
+    assert [(each.bar, each.units, each.price) for each in account.fills] == [(0, 0.005, 100)]
+    assert worth == pytest.approx([1, 1.05, 1.105])
+
+
+def test_fee_and_slippage_are_paid_on_the_way_in_and_out() -> None:
+    _, worth = traded(flat(100, 100, 100), order(0), order(1, "CLOSE", 1), costs=Costs(fee_bps=10, slippage_bps=5))
+    bought = 0.005 * 100 * 1.0005  # paid for 0.005 units
+    sold = 0.005 * 100 * 0.9995
+    assert worth[0] == pytest.approx(1 - bought - 0.001 * bought + 0.5)
+    assert worth[2] == pytest.approx(1 - bought * 1.001 + sold * 0.999)
+
+
+def test_a_second_order_adds_by_what_the_account_is_worth_then() -> None:
+    account, _ = traded(flat(100, 200, 200), order(0, size=0.5), order(1, size=0.1))
+    assert account.fills[1].units == pytest.approx(0.1 * 1.5 / 200)
+
+
+@pytest.mark.parametrize(("late", "price", "closing"), [(0.0, 10, False), (0.1, 10, False), (0.2, 12, True)])
+def test_a_moment_within_a_candle_gets_its_open_or_where_it_is_late_its_close(late: float, price: float, closing: bool) -> None:
+    account, _ = traded(bars([9, 9, 9, 9], [10, 13, 9, 12], [14, 14, 14, 14]), order(1 + late))
+    assert [(each.bar, each.price, each.closing) for each in account.fills] == [(1, price, closing)]
+
+
+def test_what_is_over_before_the_close_that_it_would_get_is_not_filled() -> None:
+    over_ms = FIRST_MS + int(1.9 * STEP_MS)
+    account, worth = traded(flat(10, 11, 12), order(1.5, until_ms=over_ms))
+    assert (account.fills, worth) == ([], [1, 1, 1])
+    assert account.missed == {"no candle before its time was over": 1}
+
+
+def test_in_a_gap_it_waits_for_the_next_open_while_its_time_lasts() -> None:
+    own = bars(*([price] * 4 for price in (10, 11, 12)), gaps=[1])
+    in_time, _ = traded(own, order(1.2))
+    assert [(each.bar, each.price) for each in in_time.fills] == [(1, 11)]
+    late, _ = traded(own, order(1.2, until_ms=FIRST_MS + 2 * STEP_MS))
+    assert late.missed.total() == 1 and not late.fills
+    for outside in (-5, 50):
+        assert traded(own, order(outside))[0].missed.total() == 1
+
+
+def test_close_flattens_and_on_spot_nobody_sells_what_he_has_not() -> None:
+    account, worth = traded(flat(100, 110, 220, 100), order(0), order(1, "CLOSE", 1), order(2, "SELL"), order(3, "CLOSE", 1))
+    assert [each.units for each in account.fills] == pytest.approx([0.005, -0.005])
+    assert worth == pytest.approx([1, 1.05, 1.05, 1.05])
+    assert account.missed == {"nothing to sell": 1, "nothing to do": 1}
+
+
+def test_on_spot_no_more_is_bought_than_there_is_cash_for() -> None:
+    account, worth = traded(flat(100, 100, 200), order(0, size=0.8), order(1, size=0.8), costs=Costs(fee_bps=100, slippage_bps=0))
+    assert sum(each.units * each.price for each in account.fills) == pytest.approx(1 / 1.01)
+    assert worth[-1] == pytest.approx(2 / 1.01)
+
+
+def test_on_a_perpetual_one_may_be_short_and_a_sale_turns_what_is_held() -> None:
+    account, worth = traded(flat(100, 50, 50), order(0, "SELL"), order(1, "BUY", 1.0), market="perp")
+    assert [each.units for each in account.fills] == pytest.approx([-0.005, 1.25 / 50])
+    assert worth == pytest.approx([1, 1.25, 1.25])
+
+
+@pytest.mark.parametrize(
+    ("action", "levels", "candle", "price", "why"),
+    [
+        ("BUY", (95, 120), [100, 101, 94, 99], 95, "stop"),
+        ("BUY", (95, 120), [100, 121, 99, 110], 120, "target"),
+        ("BUY", (95, 120), [100, 125, 90, 110], 95, "stop"),  # both: nobody knows which came first
+        ("BUY", (95, 120), [90, 130, 88, 110], 90, "stop"),  # it opened below: that is what there was
+        ("BUY", (95, 120), [130, 131, 96, 110], 130, "target"),
+        ("SELL", (105, 80), [100, 106, 99, 101], 105, "stop"),
+        ("SELL", (105, 80), [100, 101, 79, 90], 80, "target"),
+        ("SELL", (105, 80), [110, 111, 100, 101], 110, "stop"),
+    ],
+)
+def test_a_stop_and_a_target_end_it_in_the_candle_that_reaches_them(
+    action: str, levels: tuple[float, float], candle: list[float], price: float, why: str
+) -> None:
+    own = bars([100] * 4, candle, [100] * 4)
+    account, worth = traded(own, order(0, action, stop=levels[0], target=levels[1]), market="perp")
+    assert [(each.bar, each.price, each.why) for each in account.fills[1:]] == [(1, price, why)]
+    sign = 1 if action == "BUY" else -1
+    assert worth[1:] == pytest.approx([1 + sign * 0.005 * (price - 100)] * 2)
+
+
+def test_the_candle_of_the_fill_can_end_it_but_not_the_one_before_a_fill_at_its_close() -> None:
+    falls = bars([100, 101, 90, 100], [100, 101, 100, 100])
+    assert [each.why for each in traded(falls, order(0, stop=95.0))[0].fills] == ["order", "stop"]
+    assert [each.why for each in traded(falls, order(0.5, stop=95.0))[0].fills] == ["order"]
+
+
+def test_a_stop_slips_and_a_target_does_not() -> None:
+    costs = Costs(fee_bps=0, slippage_bps=100)
+    own = bars([100] * 4, [100, 120, 80, 100])
+    assert traded(own, order(0, stop=90.0), costs=costs)[0].fills[1].price == pytest.approx(90 * 0.99)
+    assert traded(own, order(0, target=110.0), costs=costs)[0].fills[1].price == 110
+
+
+def test_funding_is_paid_at_each_eighth_hour_by_who_is_long() -> None:
+    hours = 17  # midnight, and so 08:00 and 16:00 within
+    own = flat(*([100.0] * hours * 60))
+    costs = Costs(fee_bps=0, slippage_bps=0, funding_bps=10)
+    assert traded(own, order(0), costs=costs, market="perp")[1][-1] == pytest.approx(1 - 2 * 0.5 * 0.001)
+    assert traded(own, order(0, "SELL"), costs=costs, market="perp")[1][-1] == pytest.approx(1 + 2 * 0.5 * 0.001)
+    assert traded(own, order(0), costs=costs)[1][-1] == pytest.approx(1), "on spot nobody pays it"
+
+
+@pytest.mark.parametrize("market", ["spot", "perp"])
+def test_the_curve_over_all_candles_is_the_one_reckoned_fill_by_fill(market: Any) -> None:
+    draw = np.random.default_rng(5)
+    prices = 100 * np.exp(draw.normal(0, 0.01, 400).cumsum())
+    own = bars(*([price, price * 1.002, price * 0.998, price] for price in prices))
+    orders = [
+        order(int(at), str(action), float(size), stop=float(prices[at] * 0.97))
+        for at, action, size in zip(
+            range(0, 400, 7), draw.choice(["BUY", "SELL", "CLOSE"], 58), draw.uniform(0.01, 0.3, 58), strict=True
+        )
+    ]
+    costs = Costs(funding_bps=0)
+    account, worth = traded(own, *orders, costs=costs, market=market)
+    cash, units, at = 1.0, 0.0, 0
+    for bar, price in enumerate(prices):
+        while at < len(account.fills) and account.fills[at].bar == bar:
+            fill, at = account.fills[at], at + 1
+            cash -= fill.units * fill.price + abs(fill.units) * fill.price * costs.fee
+            units += fill.units
+        assert worth[bar] == pytest.approx(cash + units * price)
+        assert market == "perp" or (units >= -1e-9 and cash >= -1e-9)
+    assert at == len(account.fills) > 30
