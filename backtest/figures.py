@@ -28,7 +28,8 @@ class Figures:
 
 def figures_of(curve: Curve, periods_per_year: float) -> Figures:
     """Of this curve, whose points are so many a year."""
-    returns, days = curve.returns, (curve.worth.index[-1] - curve.worth.index[0]).total_seconds() / 86_400
+    returns = curve.returns
+    days = 365 * len(returns) / periods_per_year  # of candles: markets years apart make no years
     told = {"annualization": periods_per_year}
     return Figures(
         total_return=float(curve.worth.iloc[-1] - 1),

@@ -14,7 +14,7 @@ from schemas.canonical import rfc3339
 
 PROVES: Final = (
     "This shows what these decisions would have come to on these candles, at the costs assumed below. It does not show that they "
-    "will earn anything: the time is short, nobody else moved the market because of us, and a model may have read of a market "
+    "will earn anything: the time is short, nobody moved the market because of us, and a model may have read of a market "
     "that lies before its knowledge ends (in_window), or whose maker does not say when that is (unknown). "
     "Decisions of stand-in models say nothing of the models that they stand for."
 )
@@ -27,7 +27,9 @@ STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0 }
 td, th { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd }
-td:first-child, th:first-child { text-align: left }
+td { white-space: nowrap }
+td:first-child, th:first-child, .told td { text-align: left }
+.told td { white-space: normal }
 img { max-width: 100% }
 .proves { border-left: 4px solid #b2182b; padding-left: 1em }
 """
@@ -59,9 +61,8 @@ def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
         (symbol, len(bars), rfc3339(int(bars.opens_ms[0])), rfc3339(int(bars.opens_ms[-1]) + bars.step_ms), bars.step_ms // 1000)
         for symbol, bars in trial.markets.items()
     ]
-    return (
-        f"<h2>Assumed</h2>{_table(('', ''), told.items())}{_table(('market', 'candles', 'from', 'to', 'seconds each'), markets)}"
-    )
+    heads = ("market", "candles", "from", "to", "seconds each")
+    return f"<h2>Assumed</h2><div class='told'>{_table(('', ''), told.items())}</div>{_table(heads, markets)}"
 
 
 def _part(part: Part) -> str:
