@@ -56,7 +56,7 @@ lock: setup-dev ## choose the newest versions again and write their hashes
 	cd $(LOCKS) && for name in setup dev; do ../../$(COMPILE) --upgrade --override overrides.txt $$name.in -o $$name.txt; done
 	cd $(LOCKS) && for name in core worker backtest build; do \
 		../../$(COMPILE) --override overrides.txt -c dev.txt $$name.in -o $$name.txt; done
-	cd $(LOCKS) && ../../$(COMPILE) --upgrade litellm.in -o litellm.txt
+	cd $(LOCKS) && for name in litellm freqtrade; do ../../$(COMPILE) --upgrade $$name.in -o $$name.txt; done
 
 clean: down ## stop the stack and remove all that was installed or written
 	rm -rf .venv .local *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 from pathlib import Path
 
-from deploy.local.kafka_node import REPOSITORY
 from deploy.local.ports import HOST
+from tests.support.peers import PEERS, environment_of
 
-ENVIRONMENT = REPOSITORY / ".local" / "peers" / "litellm"
-LOCK = REPOSITORY / "deploy" / "locks" / "litellm.txt"
-UV = REPOSITORY / ".local" / "tools" / "bin" / "uv"
-INSTALL_S_MAX = 600
+NAME = "litellm"
+ENVIRONMENT = PEERS / NAME
 MODEL, FALLBACK = "qwen", "deepseek"
 INSTANT = "openai/instant"  # what tests/bench/peer_upstream.py answers for
 KEY = f"sk-{secrets.token_hex(32)}"  # it refuses to start without one
@@ -26,14 +23,7 @@ TUNED = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MO
 
 def install() -> None:
     """Make its environment where there is none yet. Raises CalledProcessError, TimeoutExpired."""
-    made = ENVIRONMENT / ".made"
-    if made.exists() and made.read_text() == LOCK.read_text():
-        return
-    quiet = {"check": True, "timeout": INSTALL_S_MAX, "stdout": subprocess.DEVNULL}
-    subprocess.run([UV, "venv", "-q", "--clear", "--python", "3.11", ENVIRONMENT], **quiet)  # type: ignore[call-overload]
-    sync = [UV, "pip", "sync", "-q", "--compile-bytecode", "--python", ENVIRONMENT / "bin" / "python", "--require-hashes", LOCK]
-    subprocess.run(sync, **quiet)  # type: ignore[call-overload]
-    made.write_text(LOCK.read_text())
+    environment_of(NAME)
 
 
 def command(folder: Path, port: int, upstream_port: int, served: str = INSTANT) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ FAULTS = {
     "F15": "the real engine is killed",
     "F16": "poison",
     "F17": "ten times the load",
+    "F20": "yesterday asked again while today goes on",
     "F21": "a transaction that nobody ends",
     "F23": "a model dies with a backlog, or sleeps on it",
     "F24": "a context that kills its worker",
