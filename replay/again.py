@@ -29,13 +29,24 @@ from schemas.tagged import question_from_tag
 from schemas.topic import DEAD_LETTERS, model_topic
 
 FleetOf = Literal["recorded", "healthy"]
-OnMiss = Literal["stop", "abstain"]
+OnMiss = Literal["stop", "abstain", "infer"]
 HOPS_MAX: Final = ATTEMPTS_MAX + 1
 _DOWN: Final = Standing(HealthState.DOWN)
 
 
 class Miss(Exception):
     """Nothing is recorded that would decide this context; the text names it, and what changed."""
+
+
+class NotRecorded(Miss):
+    """No answer of this model to this context is recorded."""
+
+    def __init__(self, told: str, record: Record, model: str) -> None:
+        super().__init__(told, record, model)  # all of it, to be sent from one process to another
+        self.record, self.model = record, model
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +207,10 @@ class _Way:
     def _missing(self, asked: Asked, missing: Missing) -> Result:
         """No answer: the run ends here, or this context does, as one that no model could be asked about."""
         why = f"no answer of {asked.model} is recorded for it: {missing.why}"
-        if self.ground.on_miss == "stop":
+        if self.ground.on_miss != "abstain":
             decision = self.recorded.decision
             name = f"context {decision.context_id!r} of {decision.bot_id} on {decision.symbol} ({self.record.source})"
-            raise Miss(f"{name}: {why} (--on-miss abstain goes on)")
+            raise NotRecorded(f"{name}: {why} (--on-miss infer asks, abstain goes on)", self.record, asked.model)
         self.missed = True
         route = asked.tag.route.model_copy(update={"reason": why})
         moment = Moment(asked.asked_at_ms, asked.timings(asked.asked_at_ms))

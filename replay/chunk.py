@@ -10,8 +10,9 @@ from typing import Final
 
 from backbone.stops import reach
 from replay import shelf
-from replay.again import Again, Ground, dead_again, decide_again, named_for
+from replay.again import Again, Ground, NotRecorded, dead_again, decide_again, named_for
 from replay.index import Index, Outcome
+from replay.missing import put_missing
 from replay.plan import Counts, Means, Plan, ground_of
 from replay.recorded import Recorded
 from replay.root import in_order, line
@@ -41,12 +42,20 @@ class Worker:
         return cls(plan, folder, run_id, ground_of(plan, means), Index(plan.source))
 
     def decide(self, book: Book) -> Counts:
-        """Decide the contexts of this file again, unless that is done. Raises Miss."""
+        """Decide the contexts of this file again, unless that is done. Raises Miss; what is to be asked about is put aside."""
         if (done := done_before(self.folder, book)) is not None:
             return done
         made = Made()
         for record, outcome in self._pairs(book):
-            self._take(made, record, outcome)
+            try:
+                self._take(made, record, outcome)
+            except NotRecorded as missed:
+                if self.plan.on_miss != "infer":
+                    raise
+                made.missing.setdefault(missed.model, []).append(record)
+        if made.missing:  # nothing of it is done: it is decided again, whole, once they are asked about
+            put_missing(self.folder, book.day, made.missing)
+            return Counts()
         return keep(made, book, self.folder)
 
     def _pairs(self, book: Book) -> Iterator[tuple[Record, Outcome | None]]:
@@ -80,6 +89,7 @@ class Made:
     decisions: list[Record] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    missing: dict[str, list[Record]] = field(default_factory=dict)  # contexts that a model was never asked about, by its name
 
     def take(self, record: Record, again: Again, run_id: str) -> None:
         """A context, and what it came to."""
@@ -93,7 +103,7 @@ class Made:
         counts.decisions += 1
         counts.statuses[decision.status] = counts.statuses.get(decision.status, 0) + 1
         self.lines.append(line(decision))
-        self.decisions.append(_kept(record, decision))
+        self.decisions.append(kept(record, decision))
 
 
 def done_before(folder: Path, book: Book) -> Counts | None:
@@ -117,7 +127,7 @@ def keep(made: Made, book: Book, *folders: Path) -> Counts:
     return made.counts
 
 
-def _kept(record: Record, decision: Decision) -> Record:
+def kept(record: Record, decision: Decision) -> Record:
     """The decision as a record at its context's place, since it lies in no log."""
     output = decision_output(record, record.source, decision)
     return Record(record.source, output.key, output.value, output.headers, parse_rfc3339(decision.decided_at))

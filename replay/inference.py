@@ -13,17 +13,18 @@ from typing import Any, Final
 from replay import shelf
 from replay.again import Again
 from replay.asking import Ends, ask, stands
-from replay.chunk import Made, done_before, keep
+from replay.chunk import Made, done_before, keep, kept
 from replay.index import ANSWERS
 from replay.leaks import told_by
 from replay.mask import as_of_of, masked
+from replay.missing import steered
 from replay.plan import Counts, Means, Plan
 from replay.shelf import Book
 from schemas.canonical import digest, rfc3339
 from schemas.decision import Decision, Status
 from schemas.policy import Policy
 from schemas.record import Record
-from schemas.topic import Side
+from schemas.topic import DECISIONS, Side
 
 RUN: Final = "run.json"  # the name that this run has in the log: dedupe is within it, so no other may have it
 ASKED: Final = "asked"  # a file of contexts that is being asked: where the log stood before
@@ -55,6 +56,36 @@ def _run_id(folder: Path) -> str:
     if not file.exists():
         shelf.written(file, json.dumps({"run_id": f"{folder.name}-{secrets.token_hex(4)}"}).encode())
     return str(json.loads(file.read_bytes())["run_id"])
+
+
+def asked_about(wanted: Plan, means: Means, folder: Path, model: str, records: Sequence[Record], told: Told) -> None:
+    """Ask this model about these contexts of one file, and keep its answers beside the source. Raises Unanswered and Fatal.
+
+    Each time under another name: where it was killed, it is all asked again.
+    """
+    run_id = f"{_run_id(folder)}-{secrets.token_hex(4)}-{model}"
+    put = [steered(each, model) for each in records]
+    since = asyncio.run(stands(means.settings))
+    outcomes = asyncio.run(ask(means.settings, since, run_id, put, lambda done: told(done, len(records))))
+    found = [(each, outcomes[each.source]) for each in records]
+    made = [kept(each, Decision.from_bytes(came.value)) for each, came in found if _is_decision(came)]
+    if made:
+        first = made[0].source
+        book = Book(DECISIONS, shelf.day_of(records[0].timestamp_ms), first.partition, first.offset)
+        shelf.put(wanted.source / ANSWERS / run_id, book, made, first.offset)
+
+
+def asked_in(source: Path, folder: Path) -> int:
+    """How often models were asked for what this run lacked."""
+    if not (folder / RUN).exists():
+        return 0
+    own = (source / ANSWERS).glob(f"{_run_id(folder)}-*")
+    records = (record for shelved in own for book in shelf.books(shelved, DECISIONS) for record in shelf.read(shelved, book))
+    return sum(_asked(Decision.from_bytes(each.value)) for each in records)
+
+
+def _asked(decision: Decision) -> int:
+    return sum(each.outcome != "rescued" for each in decision.route.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +126,11 @@ class _Run:
         return hidden
 
     def _take(self, made: Made, record: Record, outcome: Record) -> None:
-        if outcome.source.topic == Side.REPLAYS.dead_letters:
+        if not _is_decision(outcome):
             made.take(record, Again(None), self.run_id)
             return
         decision = Decision.from_bytes(outcome.value)
-        made.counts.asked += sum(each.outcome != "rescued" for each in decision.route.attempts)
+        made.counts.asked += _asked(decision)
         made.take(record, Again(self._shown(decision, record) if self.plan.mask else decision), self.run_id)
 
     def _shown(self, decision: Decision, record: Record) -> Decision:
@@ -113,6 +144,11 @@ class _Run:
             cutoff = self.means.identities[decision.model.name].cutoff(as_of_ms)
             shown["model"] = decision.model.model_copy(update={"cutoff": cutoff})
         return decision.model_copy(update=shown)
+
+
+def _is_decision(outcome: Record) -> bool:
+    """Whether it is one, and no dead letter."""
+    return outcome.source.topic == Side.REPLAYS.decisions
 
 
 def _symbol(record: Record) -> str | None:

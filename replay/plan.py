@@ -133,8 +133,8 @@ def plan_digest(plan: Plan, means: Means) -> str:
 
 
 def ledger_of(plan: Plan) -> str:
-    """A digest of all in the export that the plan's decisions may depend on."""
-    return export.contents(plan.source, answers=plan.engine == "recorded")
+    """A digest of all in the export that the plan's decisions may depend on; of answers where it adds none."""
+    return export.contents(plan.source, answers=plan.engine == "recorded" and plan.on_miss != "infer")
 
 
 def ground_of(plan: Plan, means: Means) -> Ground:

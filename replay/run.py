@@ -19,16 +19,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from replay import export, index, plan, shelf
+from replay.again import Miss
 from replay.chunk import LINES, Worker
-from replay.inference import asked
+from replay.inference import asked, asked_about, asked_in
+from replay.missing import forget_missing, missing_in, named
 from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
 from replay.shelf import Book
+from schemas.size import ATTEMPTS_MAX
+from schemas.source import Source
 from schemas.topic import CONTEXTS
 
 AHEAD: Final = 2  # chunks a process has before it, so that none waits for the next one
 GARBAGE_AFTER: Final = 50_000  # objects, a hundred contexts' worth: looking each 700 took a tenth of the time
 RUN_DIGITS: Final = 12
+ROUNDS_MAX: Final = ATTEMPTS_MAX + 1
 RUNS_MAX: Final = 10_000  # of one plan, side by side
 
 Told = Callable[[str, int, int], None]  # what is done now, how much of it, of how much
@@ -64,19 +69,41 @@ def run(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) ->
 def _ran(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -> dict[str, Any]:
     shelf.sweep(folder)
     books = [book for book in shelf.books(wanted.source, CONTEXTS) if _may_hold(book, wanted)]
-    counts = Counts()
-    if wanted.engine == "infer":
-        found = asked(wanted, means, folder, books, partial(told, "asking"))
-    else:
-        found = _counted(wanted, means, folder, processes, books)
-    for number, own in enumerate(found, start=1):  # 2
-        counts.add(own)
-        told("deciding", number, len(books))
+    counts = _decided(wanted, means, folder, processes, books, told)  # 2
     root = root_digest(sorted((folder / LINES).glob("*")), folder / "between")  # 3
     shutil.rmtree(folder / "between")
     document = plan.manifest(wanted, means, folder.name, counts, root)
     plan.write_manifest(folder, document)
     return document
+
+
+def _decided(wanted: Plan, means: Means, folder: Path, processes: int, books: list[Book], told: Told) -> Counts:
+    """What all of them come to. Where models must be asked first, they are, and all is decided again: a round a link."""
+    if wanted.engine == "infer":
+        return _summed(asked(wanted, means, folder, books, partial(told, "asking")), len(books), told)
+    before: set[tuple[str, Source]] = set()
+    for _ in range(ROUNDS_MAX):
+        forget_missing(folder)
+        counts = _summed(_counted(wanted, means, folder, processes, books), len(books), told)
+        missing = list(missing_in(folder))
+        if not missing:
+            counts.asked = asked_in(wanted.source, folder)
+            return counts
+        for model, records in missing:
+            if again := before & {named(model, each) for each in records}:
+                raise Miss(f"{min(again)[1]}: {model} was asked about it again, and what it was asked has another key")
+            asked_about(wanted, means, folder, model, records, partial(told, f"asking {model}"))
+            before |= {named(model, each) for each in records}
+        index.build(wanted.source, lambda done, total: told("indexing", done, total))
+    raise Miss(f"answers are missing after {ROUNDS_MAX} rounds of asking")
+
+
+def _summed(found: Iterator[Counts], books: int, told: Told) -> Counts:
+    counts = Counts()
+    for number, own in enumerate(found, start=1):
+        counts.add(own)
+        told("deciding", number, books)
+    return counts
 
 
 def _may_hold(book: Book, wanted: Plan) -> bool:

@@ -51,7 +51,9 @@ PolicyFile = Annotated[Path | None, typer.Option("--policy", help="This policy i
 Models = Annotated[str | None, typer.Option(help="The models that run, with commas; else as the stack has it.")]
 Fleet = Annotated[Literal["recorded", "healthy"], typer.Option(help="Who could be asked: as recorded, or everybody.")]
 Engine = Annotated[Literal["recorded", "infer"], typer.Option(help="Where answers come from: records, or the models again.")]
-OnMiss = Annotated[Literal["stop", "abstain"], typer.Option(help="What an answer that is not recorded comes to.")]
+OnMiss = Annotated[
+    Literal["stop", "abstain", "infer"], typer.Option(help="An answer that is not recorded: stop, abstain, or ask the model.")
+]
 Processes = Annotated[int, typer.Option(min=1, max=PROCESSES_MAX, help="How many decide side by side.")]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are kept; else below the stack's folder.")]
 Manifest = Annotated[Path, typer.Argument(help="A run's manifest.json, or its folder.", show_default=False)]

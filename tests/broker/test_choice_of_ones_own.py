@@ -57,7 +57,7 @@ async def test_a_crowd_is_shared_with_the_alternative_that_the_rule_declares(
     moved = next(each for each in burst if asked(each)[0] == "phi3")
     assert "qwen's expected wait is" in moved.route.reason and "so phi3 is asked" in moved.route.reason
     waits = {each.model: each.expected_wait_ms for each in moved.route.candidates}
-    assert (waits["qwen"] or 0) > 2 * (waits["phi3"] or 0), "the numbers that it went by"
+    assert (waits["qwen"] or 0) >= 2 * (waits["phi3"] or 0), "the numbers that it went by, rounded"
 
 
 async def test_a_router_of_ones_own_chooses_and_the_chain_holds(

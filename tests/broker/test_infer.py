@@ -15,7 +15,6 @@ import pytest
 
 from backbone.settings import REPOSITORY
 from replay import shelf
-from replay.index import ANSWERS
 from replay.mask import pseudonym
 from schemas.canonical import parse_rfc3339, rfc3339
 from schemas.decision import Decision
@@ -63,8 +62,8 @@ async def lived(bootstrap: str) -> tuple[dict[str, int], list[int]]:
         return told(watch), [each.timestamp_ms for each in watch.of(CONTEXTS)]
 
 
-def infer(ran: Ran, *more: str) -> dict[str, Any]:
-    done = tried(ran, ran.ledger.parent / "runs", "--engine", "infer", *more)
+def infer(ran: Ran, *how: str) -> dict[str, Any]:
+    done = tried(ran, ran.ledger.parent / "runs", *(how or ("--engine", "infer")))
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -113,8 +112,9 @@ async def test_a_run_that_was_killed_goes_on_and_asks_nothing_twice(
     assert [*asked.values()] == [run["contexts"]], "one run, and each context once in it"
 
 
+@pytest.mark.parametrize("how", [("--engine", "infer"), ("--on-miss", "infer", "--processes", "2")])
 async def test_a_prompt_that_changed_is_asked_once_and_is_a_record_then(
-    ran: Ran, broker: Broker, fresh_redis: RedisServer, tmp_path: Path
+    ran: Ran, broker: Broker, fresh_redis: RedisServer, tmp_path: Path, how: tuple[str, ...]
 ) -> None:
     changed = tmp_path / "models"
     shutil.copytree(REPOSITORY / "deploy" / "models", changed)
@@ -129,13 +129,15 @@ async def test_a_prompt_that_changed_is_asked_once_and_is_a_record_then(
     assert missed.returncode == 1 and "what was recorded has another prompt" in missed.stderr
     own = running(ran.pipeline, qwen=FAULTS)
     next(own)
-    run = infer(ran)
+    run = infer(ran, *how)
     own.close()
     recorded = tried(ran, tmp_path / "runs")
     assert recorded.returncode == 0, recorded.stderr
     found = json.loads(recorded.stdout)
     assert (found["misses"], found["engine_calls"]) == (0, 0) and run["engine_calls"] > SENT
-    assert len([*(ran.ledger / ANSWERS).glob("*")]) == 1
+    if "--on-miss" in how:
+        assert found["root_digest"] == run["root_digest"], "the same deciders, and now the same records"
+        assert run["decisions"] == found["decisions"] and {each.status for each in kept(run)} >= {"EXPIRED", "REJECTED"}
 
 
 async def test_candles_are_asked_about_and_masked_where_that_is_wanted(ran: Ran, broker: Broker, tmp_path: Path) -> None:

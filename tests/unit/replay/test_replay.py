@@ -246,7 +246,8 @@ async def test_a_miss_names_the_context_and_the_part_that_changed(part: str, tmp
     live = Live()
     await live.ask(body(0))
     changed = changed_means(part)
-    with pytest.raises(Miss, match=f"context 'c-0' of bot on S0USD .*contexts/0/0.* another {part} .--on-miss abstain goes on.$"):
+    named = f"context 'c-0' of bot on S0USD .*contexts/0/0.* another {part} .--on-miss infer asks, abstain goes on.$"
+    with pytest.raises(Miss, match=named):
         decided_again(live, live.put(tmp_path), ground(tmp_path, changed))
 
 
