@@ -11,7 +11,10 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("schemas", "backbone", "deciders", "router", "workers", "gateway", "replay", "trading_llm", "deploy", "examples", "tests")
+OURS = (
+    "schemas", "backbone", "deciders", "router", "workers", "gateway", "replay", "backtest", "trading_llm", "deploy", "examples",
+    "tests",
+)  # fmt: skip
 FILES = sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("deploy", "tests") for path in (ROOT / folder).rglob("*.sh"))
 
@@ -23,8 +26,9 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manag
 
 # What decides is pure: time, randomness, files and the environment come in as arguments.
 PURE = (
-    "schemas/", "deciders/", "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
-    "replay/again.py", "replay/answers.py", "replay/recorded.py",
+    "schemas/", "deciders/", "backtest/costs.py",
+    "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
+    "replay/again.py", "replay/answers.py", "replay/leaks.py", "replay/mask.py", "replay/recorded.py",
     "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
     "workers/service_times.py", "workers/vitals.py", "workers/watchdog.py",
     *(f"trading_llm/{noun}.py" for noun in (

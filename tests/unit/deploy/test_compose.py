@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -28,3 +29,9 @@ def test_kafka_has_the_same_settings_in_a_container() -> None:
 
 def test_every_model_has_a_worker_in_a_container() -> None:
     assert tuple(re.findall(r"TRADING_LLM_MODEL: (\w+)", COMPOSE)) == MODELS
+
+
+def test_an_image_holds_every_package_that_the_project_is_made_of() -> None:
+    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    sent = {line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {each.split(".")[0] for each in packages} <= sent
