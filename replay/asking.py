@@ -73,13 +73,13 @@ class _Asking:
     wanted: Mapping[str, Source]
     told: Callable[[int], None]
     outcomes: dict[Source, Record] = field(default_factory=dict)
-    _asked: set[Source] = field(default_factory=set)
+    _waiting: set[Source] = field(default_factory=set)  # asked, and without an outcome
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def asked_before(self, record: Record) -> None:
         """A record of `replay.contexts`."""
         if (src := self._src(record)) is not None:
-            self._asked.add(src)
+            self._waiting.add(src)
 
     def came(self, record: Record) -> None:
         """An outcome: of this run, of another one, or of nothing of ours."""
@@ -88,6 +88,7 @@ class _Asking:
         if src is None or (src in self.outcomes and record.source.topic == REPLAYS.dead_letters):
             return
         self.outcomes[src] = record
+        self._waiting.discard(src)
         self.told(len(self.outcomes))
         self._heard.set()
 
@@ -95,11 +96,11 @@ class _Asking:
         """Ask what was not asked, and wait for every outcome. Raises Unanswered, and what the producer raises."""
         written: list[Awaitable[Any]] = []
         for record in records:
-            if record.source in self._asked:
+            if record.source in self._waiting or record.source in self.outcomes:
                 continue
             await self._until(AT_ONCE - 1)
-            self._asked.add(record.source)
-            value = None if record.tombstone else record.value
+            self._waiting.add(record.source)
+            value = None if record.tombstone and record.key is not None else record.value  # the client takes not both away
             headers = [*self._own_headers(record)]
             written.append(await producer.send(REPLAYS.contexts, value, key=record.key, headers=headers))
             reach("replay.after_ask")
@@ -107,13 +108,13 @@ class _Asking:
         await self._until(0)
 
     async def _until(self, left_max: int) -> None:
-        while len(self._asked) - len(self.outcomes) > left_max:
+        while len(self._waiting) > left_max:
             self._heard.clear()
             try:
                 async with asyncio.timeout(SILENCE_S_MAX):
                     await self._heard.wait()
             except TimeoutError:
-                left = len(self._asked) - len(self.outcomes)
+                left = len(self._waiting)
                 raise Unanswered(
                     f"no outcome of {left} replayed contexts for {SILENCE_S_MAX:.0f} s: look at `trading-llm status`; "
                     "routers and workers take replays while live contexts leave them room, unless TRADING_LLM_REPLAYS is false"
