@@ -18,7 +18,7 @@ from schemas.market import EPOCH_MS_MIN, YEAR_MS, instant_ms
 from schemas.record import Record
 
 ANCHOR_MS: Final = 315_532_800_000  # 1980-01-01T00:00:00Z is the `as_of` of every masked context
-NEAR_MS: Final = 50 * YEAR_MS  # a number so near to `as_of`, in ms or in s, is taken for a moment
+NEAR_MS: Final = 3 * YEAR_MS  # a whole number so near to `as_of`, in ms or in s, is taken for a moment; others are amounts
 MONEY: Final = ("USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "USD", "EUR", "GBP", "JPY", "TRY", "KRW", "PERP")
 # What people call what is traded, beside its ticker.
 NAMES: Final = {
@@ -136,6 +136,8 @@ class _Mask:
         return candle  # it is refused as what it is
 
     def _number(self, number: float) -> float:
+        if number != int(number):
+            return number
         if abs(number - self._as_of_ms) < NEAR_MS and number >= EPOCH_MS_MIN:
             return number + self._shift_ms
         if abs(number * 1000 - self._as_of_ms) < NEAR_MS and number * 1000 >= EPOCH_MS_MIN:

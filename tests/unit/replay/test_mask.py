@@ -128,3 +128,12 @@ def test_a_price_that_reads_like_a_year_is_no_leak() -> None:
     moment_ms = 1_670_889_600_000
     assert leaks('{"candles":[[315532800000,2022,2022.5,2021,2022,5]],"price":2022}', "ABCUSD", [moment_ms]) == ()
     assert leaks("as seen in 2022", "ABCUSD", [moment_ms]) == ("the year 2022",)
+
+
+def test_amounts_stay_what_they_are_however_large() -> None:
+    _, record = next(told(seed=6))
+    body = json.loads(record.value)
+    amounts = {"volume_24h": 800_000_000, "cap": 330_000_000_000, "wide": 1e300, "half": 1_670_000_000.5, "count": 5, "no": None}
+    given = replace(record, value=canonical_json(body | {"context": body["context"] | amounts | {"flag": True}}))
+    found = json.loads(masked(given).value)["context"]
+    assert {name: found[name] for name in amounts} == amounts and found["flag"] is True
