@@ -32,10 +32,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`worth`: of all accounts together, begun with 1, by the closes' moments in UTC. `accounts`: each one's fills."""
+    """`worth`: of all accounts together, begun with 1, by the closes' moments in UTC. `accounts`: each one's fills.
+
+    `bought`: how many accounts have none, and bought once for all that they had.
+    """
 
     worth: pd.Series
     accounts: Mapping[Key, Account]
+    bought: int = 0
 
     @property
     def returns(self) -> pd.Series:
@@ -45,7 +49,12 @@ class Curve:
     @property
     def turnover(self) -> float:
         """Notional traded, as a multiple of the capital."""
-        return sum(each.turnover for each in self.accounts.values()) / len(self.accounts)
+        return 1.0 if self.bought else sum(each.turnover for each in self.accounts.values()) / len(self.accounts)
+
+    @property
+    def trades(self) -> int:
+        """How often something was bought or sold."""
+        return self.bought + sum(len(each.fills) for each in self.accounts.values())
 
 
 def curve_of(orders: Mapping[Key, Sequence[Order]], setting: Setting) -> Curve:
@@ -66,7 +75,7 @@ def held(setting: Setting) -> Curve:
         bars = setting.markets[symbol]
         price = setting.costs.slipped(float(bars.open[0]), 1) * (1 + setting.costs.fee)
         worths.append(_dated(bars.close / price, bars))
-    return Curve(_together(worths), {})
+    return Curve(_together(worths), {}, bought=len(worths))
 
 
 def _dated(worth: object, bars: Bars) -> pd.Series:

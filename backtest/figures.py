@@ -38,8 +38,8 @@ def figures_of(curve: Curve, periods_per_year: float) -> Figures:
         sharpe=_finite(empyrical.sharpe_ratio(returns, **told)),
         sortino=_finite(empyrical.sortino_ratio(returns, **told)),
         max_drawdown=float(empyrical.max_drawdown(returns)),
-        turnover=curve.turnover if curve.accounts else 1.0,
-        trades=sum(len(each.fills) for each in curve.accounts.values()) if curve.accounts else 1,
+        turnover=curve.turnover,
+        trades=curve.trades,
     )
 
 

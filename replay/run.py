@@ -22,7 +22,7 @@ from replay import export, index, plan, shelf
 from replay.again import Miss
 from replay.chunk import LINES, Worker
 from replay.inference import asked, asked_about, asked_in
-from replay.missing import forget_missing, missing_in, named
+from replay.missing import MISSING, forget_missing, missing_in, named
 from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
 from replay.shelf import Book
@@ -85,11 +85,10 @@ def _decided(wanted: Plan, means: Means, folder: Path, processes: int, books: li
     for _ in range(ROUNDS_MAX):
         forget_missing(folder)
         counts = _summed(_counted(wanted, means, folder, processes, books), len(books), told)
-        missing = list(missing_in(folder))
-        if not missing:
+        if not (folder / MISSING).exists():
             counts.asked = asked_in(wanted.source, folder)
             return counts
-        for model, records in missing:
+        for model, records in missing_in(folder):
             if again := before & {named(model, each) for each in records}:
                 raise Miss(f"{min(again)[1]}: {model} was asked about it again, and what it was asked has another key")
             asked_about(wanted, means, folder, model, records, partial(told, f"asking {model}"))

@@ -51,6 +51,7 @@ def test_accounts_are_equal_shares_of_one_capital_and_wait_for_their_markets() -
     assert curve.worth.to_list() == pytest.approx([1, 1.5, 1.5, 2.0])
     assert curve.returns.to_list() == pytest.approx([0, 0.5, 0, 1 / 3])
     assert held(both).worth.to_list() == pytest.approx([1, 1.5, 1.5, 2.0])
+    assert (held(both).trades, held(both).turnover, curve.trades, curve.turnover) == (2, 1.0, 2, 1.0)
     assert curve_of({}, both).worth.to_list() == [1] * 4
 
 
