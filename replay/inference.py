@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from backbone.topics import policy_in_force
 from replay import shelf
 from replay.again import Again
 from replay.asking import Ends, ask, stands
@@ -26,7 +27,8 @@ from schemas.policy import Policy
 from schemas.record import Record
 from schemas.topic import DECISIONS, Side
 
-RUN: Final = "run.json"  # the name that this run has in the log: dedupe is within it, so no other may have it
+# The name that this run has in the log: dedupe is within it, so no other may have it; and the policy that was in force.
+RUN: Final = "run.json"
 ASKED: Final = "asked"  # a file of contexts that is being asked: where the log stood before
 
 Told = Callable[[int, int], None]  # how many contexts have their outcome, of how many
@@ -39,7 +41,7 @@ class Leak(Exception):
 def asked(wanted: Plan, means: Means, folder: Path, books: Sequence[Book], told: Told) -> Iterator[Counts]:
     """What the contexts of each of these files come to, asked again, in turn. Raises Unanswered, Leak and Fatal."""
     policy = Policy.from_toml(means.settings.policy.read_text(encoding="utf-8"))
-    own = _Run(wanted, means, folder, _run_id(folder), policy)
+    own = _Run(wanted, means, folder, _run_id(folder, means), policy)
     total, before = sum(shelf.rows(wanted.source, book) for book in books), 0
     for book in books:
         yield own.decide(book, _further(told, before, total))
@@ -51,10 +53,18 @@ def _further(told: Told, before: int, total: int) -> Callable[[int], None]:
     return lambda done: told(before + done, total)
 
 
-def _run_id(folder: Path) -> str:
+def policy_of(folder: Path) -> str | None:
+    """The digest of the policy that was in force when models were first asked for this run; each decision names its own."""
+    file = folder / RUN
+    return json.loads(file.read_bytes())["policy"] if file.exists() else None
+
+
+def _run_id(folder: Path, means: Means) -> str:
     file = folder / RUN
     if not file.exists():
-        shelf.written(file, json.dumps({"run_id": f"{folder.name}-{secrets.token_hex(4)}"}).encode())
+        policy = asyncio.run(policy_in_force(means.settings))
+        begun = {"run_id": f"{folder.name}-{secrets.token_hex(4)}", "policy": None if policy is None else policy.digest}
+        shelf.written(file, json.dumps(begun).encode())
     return str(json.loads(file.read_bytes())["run_id"])
 
 
@@ -63,7 +73,7 @@ def asked_about(wanted: Plan, means: Means, folder: Path, model: str, records: S
 
     Each time under another name: where it was killed, it is all asked again.
     """
-    run_id = f"{_run_id(folder)}-{secrets.token_hex(4)}-{model}"
+    run_id = f"{_run_id(folder, means)}-{secrets.token_hex(4)}-{model}"
     put = [steered(each, model) for each in records]
     since = asyncio.run(stands(means.settings))
     outcomes = asyncio.run(ask(means.settings, since, run_id, put, lambda done: told(done, len(records))))
@@ -75,11 +85,11 @@ def asked_about(wanted: Plan, means: Means, folder: Path, model: str, records: S
         shelf.put(wanted.source / ANSWERS / run_id, book, made, first.offset)
 
 
-def asked_in(source: Path, folder: Path) -> int:
+def asked_in(source: Path, folder: Path, means: Means) -> int:
     """How often models were asked for what this run lacked."""
     if not (folder / RUN).exists():
         return 0
-    own = (source / ANSWERS).glob(f"{_run_id(folder)}-*")
+    own = (source / ANSWERS).glob(f"{_run_id(folder, means)}-*")
     records = (record for shelved in own for book in shelf.books(shelved, DECISIONS) for record in shelf.read(shelved, book))
     return sum(_asked(Decision.from_bytes(each.value)) for each in records)
 

@@ -22,7 +22,16 @@ from schemas.policy import Policy
 EngineOf = Literal["recorded", "infer"]
 FORM: Final = "replay-manifest/1"
 FILE: Final = "manifest.json"
-NEEDED: Final = ("root_digest", "counts", "policies", "ledger", "versions", "models", "plan")  # of a manifest, to verify it
+NEEDED: Final = (
+    "root_digest",
+    "counts",
+    "policy",
+    "policies",
+    "ledger",
+    "versions",
+    "models",
+    "plan",
+)  # of a manifest, to verify it
 # Whose code decides and chooses: a replay by other code is another plan.
 ROOMS: Final = ("schemas", "deciders", "replay", "router")
 REPOSITORY: Final = Path(__file__).resolve().parent.parent

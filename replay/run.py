@@ -21,7 +21,7 @@ from typing import Any, Final
 from replay import export, index, plan, shelf
 from replay.again import Miss
 from replay.chunk import LINES, Worker
-from replay.inference import asked, asked_about, asked_in
+from replay.inference import asked, asked_about, asked_in, policy_of
 from replay.missing import MISSING, forget_missing, missing_in, named
 from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
@@ -73,6 +73,8 @@ def _ran(wanted: Plan, means: Means, folder: Path, processes: int, told: Told) -
     root = root_digest(sorted((folder / LINES).glob("*")), folder / "between")  # 3
     shutil.rmtree(folder / "between")
     document = plan.manifest(wanted, means, folder.name, counts, root)
+    if wanted.engine == "infer":
+        document["policy"] = policy_of(folder)
     plan.write_manifest(folder, document)
     return document
 
@@ -86,7 +88,7 @@ def _decided(wanted: Plan, means: Means, folder: Path, processes: int, books: li
         forget_missing(folder)
         counts = _summed(_counted(wanted, means, folder, processes, books), len(books), told)
         if not (folder / MISSING).exists():
-            counts.asked = asked_in(wanted.source, folder)
+            counts.asked = asked_in(wanted.source, folder, means)
             return counts
         for model, records in missing_in(folder):
             if again := before & {named(model, each) for each in records}:

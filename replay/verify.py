@@ -12,7 +12,7 @@ from replay.plan import Means, Plan
 from replay.run import Told, run
 
 AGAIN: Final = "again"  # beside the run's own files, and gone afterwards
-CIRCUMSTANCES: Final = ("versions", "models", "policies", "ledger")
+CIRCUMSTANCES: Final = ("versions", "models", "policy", "policies", "ledger")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import pytest
 from backbone.settings import REPOSITORY
 from replay import shelf
 from replay.mask import pseudonym
+from replay.plan import read_manifest
 from schemas.canonical import parse_rfc3339, rfc3339
 from schemas.decision import Decision
 from schemas.headers import RUN_ID, header_text
@@ -91,6 +92,7 @@ async def test_what_was_asked_of_the_running_models_is_kept_and_the_live_topics_
     assert made["NOUSD"].status == "REJECTED"
     assert made["OVERUSD"].status != "EXPIRED", "in a replay nobody is in a hurry"
     assert [each.outcome for each in made["BADUSD"].route.attempts] == ["failed:raised", "answered"]
+    assert {each.route.policy for each in made.values() if each.route.policy} == {read_manifest(Path(run["manifest"]))["policy"]}
     assert run["engine_calls"] == sum(len(each.route.attempts) for each in made.values()) > SENT
     async with watching(broker.bootstrap, MODELS) as watch:
         await watch.read()
