@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.chains import CHAINS, FLOOR, OURS, Chain, prepare
 from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
-from tests.bench.load import Line, Offered
+from tests.bench.load import Line
+from tests.bench.measured import Measured
 from tests.bench.usage import cpu_s, usage_of
 from tests.bench.warm import warm_broker
 from tests.support.kafka import MODELS
@@ -30,37 +29,7 @@ class Plan:
     warm_s: float = 60.0  # of the broker, for all chains alike
 
 
-@dataclass(slots=True)
-class Measured:
-    """What the rounds of one chain at one rate came to: a figure a round."""
-
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    answered: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)  # a context: the chain's processes and the broker
-    broker_cpu_ms: list[float] = field(default_factory=list)
-
-    def add(self, offered: Offered, own_cpu_s: float, broker_cpu_s: float) -> None:
-        """Take a round in."""
-        took = sorted(offered.latencies_ms) or [float("inf")]
-        self.p50_ms.append(percentile(took, 0.5))
-        self.p99_ms.append(percentile(took, 0.99))
-        self.answered.append(offered.answered)
-        self.cpu_ms.append((own_cpu_s + broker_cpu_s) / offered.sent * 1000)
-        self.broker_cpu_ms.append(broker_cpu_s / offered.sent * 1000)
-
-    def medians(self) -> dict[str, float]:
-        """The median of each figure over the rounds."""
-        names = ("p50_ms", "p99_ms", "answered", "cpu_ms", "broker_cpu_ms")
-        return {name: round(statistics.median(getattr(self, name)), 3) for name in names}
-
-
 Results = dict[tuple[str, int], Measured]
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which this share of them lies, of values in order."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 class LatencyBench:

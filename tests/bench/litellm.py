@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.local.ports import free_port
@@ -23,8 +21,8 @@ from tests.bench.asker import Asker
 from tests.bench.chains import OURS, PARTITIONS
 from tests.bench.contexts import Message, messages
 from tests.bench.ground import Ground, stop_all
-from tests.bench.latency import percentile
 from tests.bench.load import Line, Offered
+from tests.bench.measured import Measured
 from tests.bench.usage import cpu_s
 from tests.support.kafka import MODELS
 from tests.support.processes import Running, start
@@ -39,31 +37,6 @@ WAYS = ("ours", "ours direct", "litellm", "litellm direct")
 Offer = Callable[[Sequence[Message], int], Awaitable[Offered]]
 
 
-@dataclass(slots=True)
-class Rounds:
-    """A figure a round, of one way and one number at once."""
-
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    per_s: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)  # a question: the routing process, children included
-    broker_cpu_ms: list[float] = field(default_factory=list)
-
-    def add(self, offered: Offered, routing_cpu_s: float, broker_cpu_s: float) -> None:
-        """Take a round in."""
-        took = sorted(offered.latencies_ms)
-        self.p50_ms.append(percentile(took, 0.5))
-        self.p99_ms.append(percentile(took, 0.99))
-        self.per_s.append(offered.sent / offered.seconds)
-        self.cpu_ms.append(routing_cpu_s / offered.sent * 1000)
-        self.broker_cpu_ms.append(broker_cpu_s / offered.sent * 1000)
-
-    def medians(self) -> dict[str, float]:
-        """The median of each."""
-        names = ("p50_ms", "p99_ms", "per_s", "cpu_ms", "broker_cpu_ms")
-        return {name: round(statistics.median(getattr(self, name)), 3) for name in names}
-
-
 def _asked(question: Message) -> bytes:
     content = question.value.decode()
     return json.dumps({"model": peer_litellm.MODEL, "max_tokens": 1, "messages": [{"role": "user", "content": content}]}).encode()
@@ -75,7 +48,7 @@ class LitellmBench:
     def __init__(self, ground: Ground, questions: int, rounds: int) -> None:
         self._ground, self._questions, self._rounds = ground, questions, rounds
         self._next = FIRST
-        self.measured: dict[tuple[str, int], Rounds] = defaultdict(Rounds)
+        self.measured: dict[tuple[str, int], Measured] = defaultdict(Measured)
 
     async def run(self) -> dict[str, Any]:
         """The medians of each way at each number at once, and what ours is of LiteLLM's."""
@@ -91,9 +64,8 @@ class LitellmBench:
         found = {}
         for count in AT_ONCE:
             ours, theirs = (self.measured[way, count].medians() for way in ("ours", "litellm"))
-            with_broker_ms = ours["cpu_ms"] + ours["broker_cpu_ms"]
-            found[f"CPU, {count} at once"] = round(ours["cpu_ms"] / theirs["cpu_ms"], 3)
-            found[f"CPU with the broker's, {count} at once"] = round(with_broker_ms / theirs["cpu_ms"], 3)
+            found[f"CPU, {count} at once"] = round(ours["own_cpu_ms"] / theirs["own_cpu_ms"], 3)
+            found[f"CPU with the broker's, {count} at once"] = round(ours["cpu_ms"] / theirs["own_cpu_ms"], 3)
             found[f"added p50, {count} at once"] = round(self._added_ms("ours", count) / self._added_ms("litellm", count), 3)
         return found
 
@@ -143,6 +115,6 @@ class LitellmBench:
         rounds.add(offered, cpu_s(pids) - own_s, cpu_s(broker) - broker_s)
         print(
             f"  {way:<15} {count:>2} at once  p50 {rounds.p50_ms[-1]:7.1f}  p99 {rounds.p99_ms[-1]:7.1f} ms  "
-            f"{rounds.per_s[-1]:6.0f}/s  {rounds.cpu_ms[-1]:6.2f} ms CPU each",
+            f"{rounds.per_s[-1]:6.0f}/s  {rounds.own_cpu_ms[-1]:6.2f} ms CPU each",
             flush=True,
         )

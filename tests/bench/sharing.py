@@ -15,9 +15,9 @@ from typing import Any
 from schemas.topic import CONTEXTS, DECISIONS, Side
 from tests.bench.contexts import messages
 from tests.bench.ground import Ground, stop_all
-from tests.bench.latency import percentile
 from tests.bench.load import Line, Offered
 from tests.bench.log import Log
+from tests.bench.measured import percentile
 from tests.bench.warm import warm_broker
 from tests.support import feed
 from workers.replay_gate import QUIET_S
