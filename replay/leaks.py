@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from deciders.features import compute_features
-from deciders.prompt import render
+from deciders.prompt import render, sight_of, summary_text
 from replay.mask import NAMES, as_of_of, parts_of
 from schemas import headers as names
 from schemas.catalogue import Template
@@ -23,6 +23,7 @@ from schemas.refusal import DeadLettered, Rejected
 from schemas.topic import Side
 
 MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+BARE_MIN, PART_MIN = 5, 3  # letters: shorter ones are in other words by chance
 # Words for a time that are nothing else. "may" and "march" count with a number beside them only.
 CALENDAR: Final = frozenset({
     "january", "february", "april", "june", "july", "august", "september", "october", "november", "december",
@@ -42,28 +43,43 @@ def told_by(hidden: Record, original: Record, templates: Iterable[Template], pol
         return ()
     features, market = compute_features(question.event.context, policy.features), own.context
     moments = (as_of_of(original), *(each.t for each in market.candles), *(each.published_at for each in market.news))
-    prompts = (render(each, question, features).text for each in templates)
-    return tuple(dict.fromkeys(leak for text in prompts for leak in leaks(text, own.symbol, moments)))
+    summary = summary_text(sight_of(question, features))  # our own words for numbers
+    found = (
+        leak
+        for each in templates
+        for leak in leaks(render(each, question, features).text, own.symbol, moments, f"{each.system} {each.user} {summary}")
+    )
+    return tuple(dict.fromkeys(found))
 
 
-def leaks(text: str, symbol: str, moments_ms: Iterable[int]) -> tuple[str, ...]:
+def leaks(text: str, symbol: str, moments_ms: Iterable[int], said: str = "") -> tuple[str, ...]:
     """What in a rendered prompt names this symbol, a part of it, or one of these moments; empty where nothing does.
 
-    Numbers inside JSON are no years: a price of 2022 is none.
+    `said`: what every prompt says anyhow; a symbol that is one of its words is hidden in it. Numbers inside JSON are no years: a
+    price of 2022 is none.
     """
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return tuple(dict.fromkeys([*_of_symbol(plain, symbol), *_of_words(plain), *_of_moments(plain, moments_ms)]))
+    shown = unicodedata.normalize("NFKC", text)
+    plain = shown.casefold()
+    named = _of_symbol(shown, plain, symbol, frozenset(_words(said.casefold())))
+    return tuple(dict.fromkeys([*named, *_of_words(plain), *_of_moments(plain, moments_ms)]))
 
 
-def _of_symbol(plain: str, symbol: str) -> Iterator[str]:
+def _of_symbol(shown: str, plain: str, symbol: str, said: frozenset[str]) -> Iterator[str]:
     bare = re.sub(r"[^a-z0-9]", "", symbol.casefold())
-    if bare in re.sub(r"[^a-z0-9]", "", plain):
+    if len(bare) >= BARE_MIN and bare in re.sub(r"[^a-z0-9]", "", plain):
         yield f"the symbol {symbol}"
-    words = set(re.findall(r"[a-z]+", plain)) | set(re.findall(r"[a-z0-9]+", plain))
-    for part in parts_of(symbol):
+    words = frozenset(_words(plain)) - said
+    for part in (each for each in parts_of(symbol) if len(each) > 1 and not each.isdecimal()):
         for name in (part, *NAMES.get(part, ())):
             if {name.casefold(), f"{name.casefold()}s"} & words or (" " in name and name in plain):
                 yield f"{name}, which is {symbol}"
+        if len(part) >= PART_MIN and part.isalpha() and part in shown and part.casefold() not in said:
+            yield f"{part}, which is {symbol}"
+
+
+def _words(plain: str) -> Iterator[str]:
+    yield from re.findall(r"[a-z]+", plain)
+    yield from re.findall(r"[a-z0-9]+", plain)
 
 
 def _of_words(plain: str) -> Iterator[str]:

@@ -34,16 +34,17 @@ MONTHS: Final = (
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PLAIN_WORDS: Final = ("may", "march")  # months that are other words, too, unless they are written large
 DATE: Final = "[date]"
+SPELLED_MIN: Final = 3  # letters: a shorter part is in half of all words
 # What a quoted text may not be trusted to hold is replaced where it stands; the order is that of the longest first.
 _MONTH: Final = "|".join([*MONTHS, *(each[:3] for each in MONTHS), "sept"])
 _DATES: Final = re.compile(
     rf"""(?xi)
-    \b\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[t\ ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?\ ?(?:z|utc|[+-]\d{{2}}:?\d{{2}})?)?
-    | \b\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{4}}|\d{{2}})\b
-    | \b\d{{1,2}}(?:st|nd|rd|th)?\ (?:of\ )?(?:{_MONTH})\b\.?(?:,?\ \d{{4}})?
-    | \b(?:{_MONTH})\b\.?\ \d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\ \d{{4}})?
-    | \b(?:19|20)\d{{6}}\b | \b\d{{10}}\b | \b\d{{13}}\b
-    | \b(?:q[1-4]\ ?)?(?:19|20)\d{{2}}\b | \bq[1-4]\b
+    (?<!\d)\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[t\ ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?\ ?(?:z|utc|[+-]\d{{2}}:?\d{{2}})?)?
+    | (?<!\d)\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{4}}|\d{{2}})(?!\d) | (?<![\d.])\d{{1,2}}/\d{{1,2}}(?![\d.])
+    | \b\d{{1,2}}(?:st|nd|rd|th)?[\ -](?:of\ )?(?:{_MONTH})\b\.?(?:[,\ -]*\d{{4}})?
+    | \b(?:{_MONTH})\b\.?[\ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\ \d{{4}})?
+    | (?<!\d)(?:19|20)\d{{6}}(?!\d) | (?<!\d)\d{{10}}(?!\d) | (?<!\d)\d{{13}}(?!\d)
+    | (?:\b(?:q[1-4]|h[12]|fy)[\ ']*)?(?<!\d)(?:19|20)\d{{2}}(?!\d) | \b(?:q[1-4]|h[12])\b | \bfy'?\d{{2}}\b | (?<!\w)'\d{{2}}\b
     | \b\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\ ?(?:utc|gmt|am|pm|est|edt|cet))?\b
     """
 )
@@ -55,7 +56,7 @@ _LARGE: Final = re.compile(
 
 def pseudonym(symbol: str) -> str:
     """What stands for this symbol: always the same, so that an answer to a masked prompt is found again."""
-    return f"ASSET-{digest(symbol.encode())[:6].upper()}"
+    return f"ASSET-{int(digest(symbol.encode())[:12], 16) % 10**6:06d}"  # digits: letters could spell a symbol
 
 
 def masked(record: Record) -> Record:
@@ -81,25 +82,25 @@ def as_of_of(record: Record) -> int:
 
 
 def parts_of(symbol: str) -> tuple[str, ...]:
-    """What is traded: the symbol without the money it is paid in, and its words."""
-    words = [each for each in re.split(r"[^A-Za-z0-9]+", symbol.upper()) if each]
-    found = []
-    for word in words:
-        money = next((each for each in MONEY if word.endswith(each) and word != each), "")
-        found.append(word.removesuffix(money))
-    return tuple(dict.fromkeys(each for each in found if each not in MONEY))
+    """What is traded: the symbol's words, without the money that it is paid in; of two kinds of money the first."""
+    first, *others = [each for each in re.split(r"[^A-Za-z0-9]+", symbol.upper()) if each] or [""]
+    traded = next((first.removesuffix(each) for each in MONEY if first.endswith(each) and first != each), first)
+    rest = (next((each.removesuffix(name) for name in MONEY if each.endswith(name)), each) for each in others)
+    return tuple(dict.fromkeys(filter(None, (traded, *rest))))
 
 
 def _named(symbol: str) -> re.Pattern[str]:
-    """Every form of a symbol in a text: with and without signs between, its parts, and what people call them."""
-    signs = r"[^A-Za-z0-9]?"
-    parts = parts_of(symbol)
-    money = "|".join(MONEY)
-    forms = [signs.join(re.escape(each) for each in symbol if each.isalnum())]
-    for part in parts:
-        forms.append(rf"{re.escape(part)}(?:{signs}(?:{money}))*s?")
-        forms += [rf"{re.escape(name)}s?" for name in NAMES.get(part, ())]
-    return re.compile(rf"(?i)(?<![A-Za-z0-9])(?:{'|'.join(forms)})(?![A-Za-z0-9])")
+    """Every form of a symbol in a text: with signs between and without, its parts and what people call them, inside words."""
+    signs, money = r"[^A-Za-z0-9]?", "|".join(MONEY)
+    whole = [signs.join(re.escape(each) for each in symbol if each.isalnum())]
+    inside = []
+    for part in parts_of(symbol):
+        for name in (part, *NAMES.get(part, ())):
+            whole.append(rf"{re.escape(name)}(?:{signs}(?:{money}))*s?")
+        if len(part) >= SPELLED_MIN:
+            whole.append(r"[ ._\-]".join(part))
+            inside.append(rf"[A-Za-z0-9]*(?-i:{re.escape(part)})[A-Za-z0-9]*")  # tBTCUSD, BTCDOM: written large
+    return re.compile(rf"(?i)(?<![A-Za-z0-9])(?:{'|'.join([*whole, *inside])})(?![A-Za-z0-9])")
 
 
 class _Mask:

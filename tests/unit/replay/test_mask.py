@@ -137,3 +137,27 @@ def test_amounts_stay_what_they_are_however_large() -> None:
     given = replace(record, value=canonical_json(body | {"context": body["context"] | amounts | {"flag": True}}))
     found = json.loads(masked(given).value)["context"]
     assert {name: found[name] for name in amounts} == amounts and found["flag"] is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$btc pumps", "BTC/ETH ratio", "bitcoin's fall", "In Dec '22 it fell", "on 12/13 at noon", "the 13th of December",
+        "FY22", "h2 2022", "Dec-13", "13-Dec-2022", "Tue Dec 13 00:00:00 2022", "2022\u5e74", "since '22", "20221213T0000",
+        "B T C", "B-T-C", "b.t.c", "BTCUSDT_PERP", "tBTCUSD", "XBTUSD", "wBTC", "BTCDOM",
+        "\uff22\uff34\uff23 in \uff12\uff10\uff12\uff12",
+    ],
+)  # fmt: skip
+def test_however_it_is_written_neither_market_nor_time_is_left(text: str) -> None:
+    _, record = next(told(seed=7))
+    body = json.loads(record.value)
+    given = replace(record, value=canonical_json(body | {"context": body["context"] | {"note": text}}))
+    found = json.loads(masked(given).value)["context"]["note"].casefold()
+    assert not re.search(r"b\W?t\W?c|xbt|bitcoin|2022|'22|fy22|12/13|dec\b|december|20221213", found), found
+
+
+@pytest.mark.parametrize("symbol", ["W", "ONE/USDT", "A/USD", "TREND-USD", "BTC-29DEC23-100-C", "EURUSD", "USDT"])
+def test_a_symbol_that_is_a_word_of_every_prompt_stops_no_honest_run(symbol: str) -> None:
+    _, record = next(told(seed=8))
+    given = replace(record, value=canonical_json(json.loads(record.value) | {"symbol": symbol}))
+    assert told_by(masked(given), given, TEMPLATES, POLICY) == ()
