@@ -1,9 +1,9 @@
 """One bot on one market with a capital of 1: its orders filled one by one, and its equity over all candles at once.
 
 Nothing is known before its time. An order is filled at the open of the candle that its moment lies in, where at most a tenth of
-it has passed by then, and else at its close; in a gap at the next open. A stop or a target is filled in the first candle that
-reaches it, at its price or, where the candle opens beyond it, at the open; of both in one candle the stop. Funding is taken from
-what the account is worth, and counts in no size.
+it has passed by then and the decision knew none of it, and else at its close; in a gap at the next open. A stop or a target is
+filled in the first candle that reaches it, at its price or, where the candle opens beyond it, at the open; of both in one candle
+the stop. A trade that only reduces leaves both as they are. Funding is taken from what the account is worth, and is in no size.
 """
 
 from __future__ import annotations
@@ -78,11 +78,13 @@ class Trader:
     def _place(self, order: Order) -> tuple[int, bool] | None:
         """The candle, and whether at its close."""
         bars = self._bars
+        if order.moment_ms >= order.until_ms:
+            return None
         if (bar := bars.at(order.moment_ms)) is None:
             bar = bars.next_after(order.moment_ms)
             return None if bar is None or bars.opens_ms[bar] >= order.until_ms else (bar, False)
         opened_ms = int(bars.opens_ms[bar])
-        if order.moment_ms - opened_ms <= PROMPT_SHARE * bars.step_ms:
+        if order.as_of_ms <= opened_ms and order.moment_ms - opened_ms <= PROMPT_SHARE * bars.step_ms:
             return bar, False
         return (bar, True) if opened_ms + bars.step_ms <= order.until_ms else None
 
@@ -93,7 +95,10 @@ class Trader:
             self._account.missed["nothing to sell" if order.action is Action.SELL else "nothing to do"] += 1
             return
         self._book(bar, units, self._costs.slipped(price, units), "order", order, closing)
-        self._stop, self._target = (order.stop, order.target) if abs(self._units) > LEAST else (None, None)
+        if self._units == 0:
+            self._stop = self._target = None
+        elif self._units * units > 0:  # what it added to, or turned; what it only reduced keeps its own
+            self._stop, self._target = order.stop, order.target
         self._looked = bar + closing
 
     def _wanted(self, order: Order, price: float) -> float:
@@ -153,9 +158,14 @@ def equity(account: Account, bars: Bars, costs: Costs, market: Market) -> Number
         units[each.bar] += each.units
         cash[each.bar] -= each.units * each.price + abs(each.units) * each.price * costs.fee
     held = units.cumsum()
-    worth: Numbers = 1 + cash.cumsum() + held * bars.close
-    if market == "perp":
-        closes_ms = bars.opens_ms + bars.step_ms
-        due = closes_ms // EIGHT_HOURS_MS - bars.opens_ms // EIGHT_HOURS_MS
-        worth = worth - (due * held * bars.close * costs.funding).cumsum()
+    worth: Numbers = 1 + cash.cumsum() + held * bars.close - (held * funded(bars, costs, market)).cumsum()
     return worth
+
+
+def funded(bars: Bars, costs: Costs, market: Market) -> Numbers:
+    """What a unit that is held pays in each candle, in quote units: at the eighth hours, on a perpetual market."""
+    if market == "spot":
+        return np.zeros(len(bars))
+    due = (bars.opens_ms + bars.step_ms) // EIGHT_HOURS_MS - bars.opens_ms // EIGHT_HOURS_MS
+    paid: Numbers = due * bars.close * costs.funding
+    return paid

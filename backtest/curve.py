@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from backtest.account import Account, Trader, equity
+from backtest.account import Account, Trader, equity, funded
 from backtest.bars import Bars
 from backtest.costs import Costs, Market
 from backtest.orders import Order
@@ -74,7 +74,8 @@ def held(setting: Setting) -> Curve:
     for _, symbol in setting.accounts:
         bars = setting.markets[symbol]
         price = setting.costs.slipped(float(bars.open[0]), 1) * (1 + setting.costs.fee)
-        worths.append(_dated(bars.close / price, bars))
+        units, funding = 1 / price, funded(bars, setting.costs, setting.market)
+        worths.append(_dated(units * (bars.close - funding.cumsum()), bars))
     return Curve(_together(worths), {}, bought=len(worths))
 
 

@@ -32,6 +32,7 @@ class Order:
     price: float | None
     moment_ms: int
     until_ms: int
+    as_of_ms: int  # up to when it knows its market
     model: str
     cutoff: Cutoff
 
@@ -74,6 +75,7 @@ def order_of(decision: Decision) -> Order:
         decision.price_ref,
         moment_ms,
         until_ms,
+        parse_rfc3339(decision.as_of),
         decision.model.name,
         decision.model.cutoff,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import math
 import re
 from collections import deque
@@ -13,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from deciders.quoting import clean_text
 from replay import export, shelf
 from replay.export import RECORDS_MAX, Export
 from replay.shelf import Book
 from schemas.canonical import canonical_json, digest, rfc3339
 from schemas.context import SYMBOL, read_event
-from schemas.market import instant_ms
+from schemas.market import EPOCH_MS_MAX, EPOCH_MS_MIN, instant_ms
 from schemas.question import sender_key
 from schemas.record import Record
 from schemas.refusal import DeadLettered, Rejected
@@ -27,7 +27,8 @@ from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 
 COLUMNS: Final = ("open_time_ms", "open", "high", "low", "close", "volume")
 OWN: Final = ("price", "volume", "interval", "candles", "position", "account", "news", "indicators")  # no column of its own
-MOMENT: Final = re.compile(r".*_(ms|at|time)")
+MOMENT: Final = re.compile(r"(?i).*_(ms|at|time)")
+DIGITS: Final = re.compile(r"[-+.0-9Ee]{1,64}", re.ASCII)  # Python would take 1_0, nan and the digits of other scripts, too
 BOT_ID: Final = "candles"
 WINDOW: Final = 30  # candles a context carries
 UNITS_MS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
@@ -73,13 +74,17 @@ def source_of(files: Mapping[str, Path], every: int, kept: Path) -> Path:
 
 
 def contexts_of(symbol: str, file: Path, partition: int = 0, every: int = 1) -> Iterator[Record]:
-    """A context at the close of every so many candles, oldest first, each with the last WINDOW candles. Raises CandleError."""
+    """A context at the close of every so many candles, oldest first, each with the last WINDOW candles. Raises CandleError.
+
+    Every moment of the file is checked before the first context is given out.
+    """
     if SYMBOL.fullmatch(symbol) is None:
         raise CandleError(f"{symbol!r}: a symbol must be 1 to 64 of A-Z a-z 0-9 . _ - / :")
     step_ms = step_of(file)
+    for row in rows_of(file):
+        _check_moments(file, row, row.opens_ms + step_ms)
     window: deque[Row] = deque(maxlen=WINDOW)
     for number, row in enumerate(rows_of(file), start=1 - WINDOW):
-        _check_moments(file, row, row.opens_ms + step_ms)
         window.append(row)
         if number >= 0 and number % every == 0:
             yield _record(file, symbol, window, step_ms, Source(CONTEXTS, partition, number))
@@ -133,14 +138,24 @@ def _check_moments(file: Path, row: Row, as_of_ms: int) -> None:
 
 
 def step_of(file: Path) -> int:
-    """The candles' length, ms: the smallest step between two, since there may be gaps. Raises CandleError."""
+    """The candles' length, ms: the smallest step between two, of which gaps are multiples. Raises CandleError.
+
+    Where they are not, as with months, or with days that end at a local midnight, some candle is longer than the smallest step,
+    and a context at its supposed close would know what came later.
+    """
     times = [row.opens_ms for row in rows_of(file)]
     steps = [after - before for before, after in itertools.pairwise(times)]
     if not steps:
         raise CandleError(f"{file}: must hold two candles or more")
-    if min(steps) % 1_000:
-        raise CandleError(f"{file}: open_time_ms: the smallest step is {min(steps)} ms; candles are whole seconds long")
-    return min(steps)
+    step_ms = min(steps)
+    if step_ms % 1_000:
+        raise CandleError(f"{file}: open_time_ms: the smallest step is {step_ms} ms; candles are whole seconds long")
+    if uneven := next((each for each in steps if each % step_ms), None):
+        told = f"a step of {uneven} ms is no multiple of the smallest, {step_ms} ms"
+        raise CandleError(f"{file}: open_time_ms: {told}: when a candle closes cannot be told")
+    if times[-1] + step_ms > EPOCH_MS_MAX:
+        raise CandleError(f"{file}: open_time_ms: the last candle must close before the year 10000")
+    return step_ms
 
 
 def rows_of(file: Path) -> Iterator[Row]:
@@ -172,6 +187,8 @@ def _header(file: Path, names: list[str]) -> list[str]:
             raise CandleError(
                 f"{file} line 1: {name!r} can be no additional column: it is empty, twice there, or made of the candles"
             )
+        if clean_text(name).strip() != name:  # it would read like another one, and its moments would not be looked at
+            raise CandleError(f"{file} line 1: {name!r} must be written plainly, without spaces around it")
     return more
 
 
@@ -183,6 +200,8 @@ def _row(file: Path, line: int, cells: list[str], more: list[str]) -> Row:
     opens, high, low = numbers[0], numbers[2], numbers[3]
     if not opens.is_integer():
         raise CandleError(f"{file} line {line}: open_time_ms: must be an integer, not {cells[0]!r}")
+    if not EPOCH_MS_MIN <= opens <= EPOCH_MS_MAX:
+        raise CandleError(f"{file} line {line}: open_time_ms: must be in epoch milliseconds, not {cells[0]!r}")
     if not low <= min(numbers[1], numbers[4]) <= max(numbers[1], numbers[4]) <= high:
         raise CandleError(f"{file} line {line}: low, high: must enclose open and close")
     rest = {name: _free(cell) for name, cell in zip(more, cells[len(COLUMNS) :], strict=True) if cell}
@@ -190,22 +209,23 @@ def _row(file: Path, line: int, cells: list[str], more: list[str]) -> Row:
 
 
 def _number(file: Path, line: int, name: str, cell: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise CandleError(f"{file} line {line}: {name}: must be a number, not {cell!r}")
-    return number
+    number = _free(cell)
+    if isinstance(number, str):
+        raise CandleError(f"{file} line {line}: {name}: must be a number, not {cell[:64]!r}")
+    return float(number)
 
 
-def _free(cell: str) -> Any:
+def _free(cell: str) -> int | float | str:
     """A cell of an additional column: a number where it is one."""
-    try:
-        number: Any = json.loads(cell)
-    except ValueError:
+    if DIGITS.fullmatch(cell) is None:
         return cell
-    return number if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) else cell
+    for kind in (int, float):
+        try:
+            number = kind(cell)
+        except ValueError:
+            continue
+        return number if math.isfinite(number) else cell
+    return cell
 
 
 def _interval(step_ms: int) -> str:

@@ -28,10 +28,12 @@ def flat(*prices: float) -> Bars:
 
 
 def order(bar: float, action: str = "BUY", size: float = 0.5, **fields: Any) -> Order:
-    """An order in this candle of bars without gaps: a whole number is its open, and it lives for a candle."""
+    """An order in this candle of bars without gaps: a whole number is its open, and all it knows; it lives for a candle."""
     moment_ms = int(FIRST_MS + bar * STEP_MS)
+    opened_ms = FIRST_MS + int(bar // 1) * STEP_MS
     own: dict[str, Any] = {
         "decision_id": f"{bar}", "account": KEY, "action": Action(action), "size": size, "stop": None, "target": None,
-        "price": None, "moment_ms": moment_ms, "until_ms": moment_ms + STEP_MS, "model": "phi3", "cutoff": "past_cutoff",
+        "price": None, "moment_ms": moment_ms, "until_ms": moment_ms + STEP_MS, "as_of_ms": opened_ms, "model": "phi3",
+        "cutoff": "past_cutoff",
     }  # fmt: skip
     return Order(**own | fields)

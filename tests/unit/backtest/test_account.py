@@ -55,6 +55,18 @@ def test_what_is_over_before_the_close_that_it_would_get_is_not_filled() -> None
     assert account.missed == {"no candle before its time was over": 1}
 
 
+def test_what_knew_some_of_a_candle_does_not_get_its_open() -> None:
+    own = bars([10, 10, 10, 10], [10, 13, 9, 12], [14, 14, 14, 14])
+    account, _ = traded(own, order(1.1, as_of_ms=FIRST_MS + STEP_MS + 1))
+    assert [(each.price, each.closing) for each in account.fills] == [(12, True)]
+
+
+@pytest.mark.parametrize("moment", [1.0, 1.05, 1.5])
+def test_what_comes_when_its_time_is_over_is_not_filled(moment: float) -> None:
+    account, _ = traded(flat(10, 11, 12), order(moment, until_ms=FIRST_MS + STEP_MS))
+    assert not account.fills and account.missed.total() == 1
+
+
 def test_in_a_gap_it_waits_for_the_next_open_while_its_time_lasts() -> None:
     own = bars(*([price] * 4 for price in (10, 11, 12)), gaps=[1])
     in_time, _ = traded(own, order(1.2))
@@ -105,6 +117,26 @@ def test_a_stop_and_a_target_end_it_in_the_candle_that_reaches_them(
     assert [(each.bar, each.price, each.why) for each in account.fills[1:]] == [(1, price, why)]
     sign = 1 if action == "BUY" else -1
     assert worth[1:] == pytest.approx([1 + sign * 0.005 * (price - 100)] * 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "levels", "market"),
+    [("BUY", "SELL", (105, 95), "spot"), ("BUY", "SELL", (105, 95), "perp"), ("SELL", "BUY", (95, 105), "perp")],
+)
+def test_what_is_left_of_a_reduced_position_keeps_its_own_stop(
+    first: str, second: str, levels: tuple[float, float], market: Any
+) -> None:
+    away = 90.0 if first == "BUY" else 110.0
+    own = flat(100, 100, 100, away)
+    less = order(1, second, 0.2, stop=levels[0], target=levels[1])
+    account, _ = traded(own, order(0, first, 0.5, stop=away), less, market=market)
+    assert [(each.bar, each.why) for each in account.fills] == [(0, "order"), (1, "order"), (3, "stop")]
+
+
+def test_what_is_turned_has_the_stop_of_the_order_that_turned_it() -> None:
+    turn = order(1, "SELL", 0.8, stop=110.0)
+    account, _ = traded(flat(100, 100, 90, 110), order(0, size=0.5, stop=95.0), turn, market="perp")
+    assert [(each.bar, each.why, each.price) for each in account.fills[2:]] == [(3, "stop", 110)]
 
 
 def test_the_candle_of_the_fill_can_end_it_but_not_the_one_before_a_fill_at_its_close() -> None:

@@ -45,4 +45,4 @@ def test_an_order_says_what_the_decision_said() -> None:
     order = order_of(decision)
     assert (order.action, order.size, order.stop, order.target) == (Action.SELL, 0.25, 110.0, 80.0)
     assert (order.account, order.model, order.cutoff) == ((decision.bot_id, decision.symbol), "phi3", decision.model.cutoff)
-    assert (order.decision_id, order.price) == (decision.decision_id, decision.price_ref)
+    assert (order.decision_id, order.price, order.as_of_ms) == (decision.decision_id, decision.price_ref, AS_OF_MS)

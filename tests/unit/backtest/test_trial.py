@@ -55,6 +55,13 @@ def test_accounts_are_equal_shares_of_one_capital_and_wait_for_their_markets() -
     assert curve_of({}, both).worth.to_list() == [1] * 4
 
 
+def test_who_buys_and_holds_a_perpetual_pays_funding_too() -> None:
+    costs = Costs(fee_bps=10, slippage_bps=0, funding_bps=10)
+    one = Setting({"S": flat(*([100.0] * 500))}, KEYS[:1], costs, "perp")
+    assert held(one).worth.iloc[-1] == pytest.approx((1 - 0.001) / 1.001)
+    assert held(replace(one, market="spot")).worth.iloc[-1] == pytest.approx(1 / 1.001)
+
+
 def test_figures_are_a_years_by_the_candles_own_length(monkeypatch: pytest.MonkeyPatch) -> None:
     own = setting(S=walk(1))
     told: list[Any] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,6 +54,33 @@ def test_an_additional_column_is_handed_on_by_its_name(tmp_path: Path) -> None:
     assert (context["rsi"], context["mood"]) == (55.5, "calm")
 
 
+@pytest.mark.parametrize("name", ["published_at", "Published_At", "seen_time", "ACK_MS"])
+def test_no_context_is_given_out_of_a_file_that_knows_the_future_further_down(tmp_path: Path, name: str) -> None:
+    def change(number: int, text: str) -> str:
+        return f"{text},{rfc3339(FIRST_MS + (10**9 if number == LINES + 1 else 0))}"
+
+    contexts = contexts_of("S", candles(tmp_path, name, change=change))
+    with pytest.raises(CandleError, match=rf"line {LINES + 1}: {name}: .* is newer than the candle's close"):
+        next(contexts)
+
+
+def test_candles_of_uneven_length_are_refused_since_their_closes_cannot_be_told(tmp_path: Path) -> None:
+    months = [int(datetime(2020 + n // 12, n % 12 + 1, 1, tzinfo=UTC).timestamp() * 1000) for n in range(LINES)]
+    file = candles(tmp_path, change=lambda number, text: f"{months[number - 2]},10,12,9,11,3")
+    with pytest.raises(CandleError, match=r"open_time_ms: a step of 26\d+ ms is no multiple of the smallest, 24\d+ ms"):
+        next(contexts_of("S", file))
+
+
+@pytest.mark.parametrize("cell", ["9" * 400, "[" * 100_000, "1_0", "nan", "-", "true", "\u0661"])
+def test_what_an_additional_column_holds_that_is_no_number_is_handed_on_as_text(tmp_path: Path, cell: str) -> None:
+    file = candles(tmp_path, "more", "1.5", change=lambda number, text: f"{text[:-4]},{cell}" if number == WINDOW + 1 else text)
+    if len(cell) > 50_000:
+        with pytest.raises(CandleError, match=rf"line {WINDOW + 1}: "):
+            next(contexts_of("S", file))
+    else:
+        assert json.loads(next(contexts_of("S", file)).value)["context"]["more"] == cell
+
+
 @pytest.mark.parametrize("late", [1, 3_600_000])
 @pytest.mark.parametrize("line", [2, 20, LINES + 1])
 def test_a_moment_after_the_candles_close_refuses_the_file_by_name(tmp_path: Path, line: int, late: int) -> None:
@@ -73,6 +101,9 @@ def test_a_moment_after_the_candles_close_refuses_the_file_by_name(tmp_path: Pat
         (20, f"{FIRST_MS + 17 * STEP_MS},10,12,9,11,3", "open_time_ms: must be later"),
         (2, "soon,10,12,9,11,3", "open_time_ms: must be a number"),
         (2, f"{FIRST_MS}.5,10,12,9,11,3", "open_time_ms: must be an integer"),
+        (2, "1670889600,10,12,9,11,3", "open_time_ms: must be in epoch milliseconds"),
+        (3, "999999999999999999,10,12,9,11,3", "open_time_ms: must be in epoch milliseconds"),
+        (4, f"{FIRST_MS + 2 * STEP_MS},1_0,12,9,11,3", "open: must be a number"),
         (4, f"{FIRST_MS + 2 * STEP_MS},10,12,9,nan,3", "close: must be a number"),
         (4, f"{FIRST_MS + 2 * STEP_MS},10,12,9,13,3", "low, high: must enclose"),
         (4, f"{FIRST_MS + 2 * STEP_MS},10,12,9,11", "must have 6 cells"),
@@ -92,6 +123,8 @@ def test_a_bad_line_is_refused_by_name(tmp_path: Path, line: int, text: str, rul
         (HEADER.replace("low,", ""), "line 1: must begin with"),
         (f"{HEADER},price\n", "'price' can be no additional column"),
         (f"{HEADER},rsi,rsi\n", "'rsi' can be no additional column"),
+        (f"{HEADER},published_at \n", "'published_at ' must be written plainly"),
+        (f"{HEADER}\n253402300740000,1,1,1,1,1\n253402300799000,1,1,1,1,1\n", "must close before the year 10000"),
         (f"{HEADER}\n", "must hold two candles or more"),
         (f"{HEADER}\n1670889600000,1,1,1,1,1\n1670889600500,1,1,1,1,1\n", "whole seconds"),
     ],
