@@ -210,12 +210,20 @@ class _Way:
         if self.ground.on_miss != "abstain":
             decision = self.recorded.decision
             name = f"context {decision.context_id!r} of {decision.bot_id} on {decision.symbol} ({self.record.source})"
+            self._check_askable(asked, f"{name}: {why}")
             raise NotRecorded(f"{name}: {why} (--on-miss infer asks, abstain goes on)", self.record, asked.model)
         self.missed = True
         route = asked.tag.route.model_copy(update={"reason": why})
         moment = Moment(asked.asked_at_ms, asked.timings(asked.asked_at_ms))
         decision = no_model(asked.question, NoModel(asked.tag.chosen, why, route), moment)
         return _made(asked.record, decision)
+
+    def _check_askable(self, asked: Asked, told: str) -> None:
+        """Raises Miss where asking this model by its name would be another question: a rule's mode is not the model's own."""
+        rule, model = asked.tag.route.rule, asked.model
+        own, other = self.policy.mode(model, rule), self.policy.mode(model, None)
+        if self.ground.on_miss == "infer" and own != other:
+            raise Miss(f"{told}; rule {rule} asks in mode {own}, and {model} by itself in {other}: --on-miss abstain goes on")
 
     def _as_recorded(self, decision: Decision) -> Decision:
         """The decision with the record's times, and its words about the fleet, where it came about in the same way."""

@@ -6,8 +6,9 @@ The log remembers for us: what was asked in a run lies in `replay.contexts` unde
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from backbone import clients, ledger
@@ -18,11 +19,14 @@ from backbone.tail import Tail
 from schemas import headers as names
 from schemas.origin import Origin
 from schemas.record import Record
+from schemas.refusal import Reason
+from schemas.size import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from schemas.source import Source
 from schemas.topic import Side
 
 REPLAYS: Final = Side.REPLAYS
 OUTCOMES: Final = (REPLAYS.decisions, REPLAYS.dead_letters)
+REPEATS: Final = frozenset({Reason.DUPLICATE_CONTEXT_ID, Reason.CONTEXT_ID_REUSED})
 AT_ONCE: Final = 256  # contexts without an outcome: enough for four engines, and few that a router tags beside live ones
 SILENCE_S_MAX: Final = 600.0  # live contexts go before: a replay may have to wait, but not for ever
 
@@ -73,24 +77,35 @@ class _Asking:
     wanted: Mapping[str, Source]
     told: Callable[[int], None]
     outcomes: dict[Source, Record] = field(default_factory=dict)
+    _asked: Counter[Source] = field(default_factory=Counter)  # how often: twice where a kill hid that it was asked
+    _repeats: Counter[Source] = field(default_factory=Counter)
     _waiting: set[Source] = field(default_factory=set)  # asked, and without an outcome
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def asked_before(self, record: Record) -> None:
         """A record of `replay.contexts`."""
         if (src := self._src(record)) is not None:
+            self._asked[src] += 1
             self._waiting.add(src)
 
     def came(self, record: Record) -> None:
         """An outcome: of this run, of another one, or of nothing of ours."""
         src = self._src(record)
-        # Asked twice, where a kill hid that it was asked: the second outcome is the dead letter of a repeat.
-        if src is None or (src in self.outcomes and record.source.topic == REPLAYS.dead_letters):
+        if src is None or self._is_of_another(src, record):
             return
         self.outcomes[src] = record
         self._waiting.discard(src)
         self.told(len(self.outcomes))
         self._heard.set()
+
+    def _is_of_another(self, src: Source, record: Record) -> bool:
+        """Whether this is the dead letter of a repeat, and what it repeats has another outcome, or is still to have it."""
+        if src in self.outcomes and record.source.topic == REPLAYS.dead_letters:
+            return True
+        if names.header_text(record.headers, names.REASON) not in REPEATS:
+            return False
+        self._repeats[src] += 1
+        return self._repeats[src] < self._asked[src]
 
     async def run(self, producer: Any, records: Sequence[Record]) -> None:
         """Ask what was not asked, and wait for every outcome. Raises Unanswered, and what the producer raises."""
@@ -99,6 +114,10 @@ class _Asking:
             if record.source in self._waiting or record.source in self.outcomes:
                 continue
             await self._until(AT_ONCE - 1)
+            if _too_large(record):  # as it was: it never was a question, and the topic of replays would not take it
+                self.outcomes[record.source] = replace(record, source=replace(record.source, topic=REPLAYS.dead_letters))
+                continue
+            self._asked[record.source] += 1
             self._waiting.add(record.source)
             value = None if record.tombstone and record.key is not None else record.value  # the client takes not both away
             headers = [*self._own_headers(record)]
@@ -128,3 +147,7 @@ class _Asking:
     def _own_headers(self, record: Record) -> list[tuple[str, bytes]]:
         own = {names.RUN_ID: self.run_id.encode(), names.ORIGIN: str(Origin(record.source, record.timestamp_ms)).encode()}
         return [*((name, value) for name, value in record.headers if name not in own), *own.items()]
+
+
+def _too_large(record: Record) -> bool:
+    return len(record.value) > VALUE_BYTES_MAX or len(record.key or b"") > KEY_BYTES_MAX

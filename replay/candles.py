@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from deciders.quoting import clean_text
 from replay import export, shelf
+from replay.dates import is_moment
 from replay.export import RECORDS_MAX, Export
 from replay.shelf import Book
 from schemas.canonical import canonical_json, digest, rfc3339
@@ -27,9 +28,9 @@ from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 
 COLUMNS: Final = ("open_time_ms", "open", "high", "low", "close", "volume")
 OWN: Final = ("price", "volume", "interval", "candles", "position", "account", "news", "indicators")  # no column of its own
-MOMENT: Final = re.compile(r"(?i).*_(ms|at|time)")
 DIGITS: Final = re.compile(r"[-+.0-9Ee]{1,64}", re.ASCII)  # Python would take 1_0, nan and the digits of other scripts, too
 BOT_ID: Final = "candles"
+FORM: Final = 2  # of what is checked: contexts that were made before that was so are made again
 WINDOW: Final = 30  # candles a context carries
 UNITS_MS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 
@@ -53,24 +54,33 @@ class Row:
 
 
 def source_of(files: Mapping[str, Path], every: int, kept: Path) -> Path:
-    """A folder of contexts as an export has them, made of these files: symbol by file. Raises CandleError; then nothing is kept.
+    """A folder of contexts as an export has them, made of these files: symbol by file. Raises CandleError; then none is.
 
     Every context was judged as a live one is before the folder counts as whole.
     """
-    told = {symbol: digest(path.read_bytes()) for symbol, path in files.items()}
-    folder = kept / f"candles-{digest(canonical_json([told, every, WINDOW]))[:12]}"
+    told = {symbol: digest(_bytes(path)) for symbol, path in files.items()}
+    folder = kept / f"candles-{digest(canonical_json([told, every, WINDOW, FORM]))[:12]}"
     if (folder / export.FILE).exists():
         return folder
     with shelf.alone(folder):
         shelf.sweep(folder)
-        named = enumerate(sorted(files.items()))
-        moments = [moment for number, (symbol, path) in named for moment in _put(folder, number, symbol, path, every)]
-        if not moments:
-            raise CandleError(f"{', '.join(map(str, files.values()))}: fewer than {WINDOW} candles: no context can be made")
+        moments: list[int] = []
+        for number, (symbol, path) in enumerate(sorted(files.items())):
+            own = list(_put(folder, number, symbol, path, every))
+            if not own:
+                raise CandleError(f"{path}: fewer than {WINDOW} candles: no context can be made")
+            moments += own
         records = {CONTEXTS: len(moments), DECISIONS: 0, DEAD_LETTERS: 0}
         done = Export(min(moments), max(moments) + 1, (), complete=True, records=records)
         shelf.written(folder / export.FILE, done.to_bytes())
     return folder
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CandleError(f"--csv: {error}") from None
 
 
 def contexts_of(symbol: str, file: Path, partition: int = 0, every: int = 1) -> Iterator[Record]:
@@ -124,17 +134,24 @@ def _record(file: Path, symbol: str, window: Sequence[Row], step_ms: int, source
 
 
 def _check_moments(file: Path, row: Row, as_of_ms: int) -> None:
-    """What a column calls a moment must have been there at the close: else a context would know what came later."""
+    """A moment must have been there at the close: else a context would know what came later.
+
+    A text that is one counts in any column, a number in one whose name says so; such a column holds nothing else.
+    """
     for name, value in row.more.items():
-        if MOMENT.fullmatch(name) is None:
-            continue
         try:
             moment_ms = instant_ms(value)
         except ValueError as error:
+            if not _says_moment(name):
+                continue
             raise CandleError(f"{file} line {row.line}: {name}: {error}") from None
-        if moment_ms > as_of_ms:
+        if moment_ms > as_of_ms and (isinstance(value, str) or _says_moment(name)):
             told = f"{rfc3339(moment_ms)} is newer than the candle's close {rfc3339(as_of_ms)}"
             raise CandleError(f"{file} line {row.line}: {name}: {told}: a context would know the future")
+
+
+def _says_moment(name: str) -> bool:
+    return is_moment(name) or name.casefold().endswith("_ms")
 
 
 def step_of(file: Path) -> int:

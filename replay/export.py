@@ -128,7 +128,7 @@ async def _planned(settings: Settings, folder: Path, from_ms: int, to_ms: int) -
             raise ExportError(f"{folder} holds the range {held}; name another folder, or that range to go on")
         return there
     firsts = await ledger.begins(settings, (CONTEXTS,), from_ms)
-    firsts |= await ledger.begins(settings, ledger.OUTCOME_TOPICS, from_ms - SKEW_MS)
+    firsts |= await ledger.begins(settings, ledger.OUTCOME_TOPICS, max(0, from_ms - SKEW_MS))
     # An outcome comes later than its context; how much later nobody knows, so they are looked for up to the end.
     ends = await ledger.ends(settings, ledger.OUTCOME_TOPICS) | await ledger.begins(settings, (CONTEXTS,), to_ms)
     stretches = tuple(Stretch(*place, first, max(first, ends[place])) for place, first in firsts.items())

@@ -62,6 +62,7 @@ def build(folder: Path, told: Told) -> None:
 
 
 def _build(folder: Path, told: Told) -> None:
+    own = _digest_of(folder)  # before they are read: what comes while they are makes this index an older one
     path, found = folder / FILE, [*shelf.books(folder, DECISIONS), *shelf.books(folder, DEAD_LETTERS)]
     beside = path.with_name(path.name + shelf.PART)
     beside.unlink(missing_ok=True)
@@ -76,7 +77,7 @@ def _build(folder: Path, told: Told) -> None:
         told(len(found), len(found))
         for number, record in enumerate(_answers(folder), start=ANSWERS_FROM):
             _keep(database, number, None, record)
-        database.executemany("INSERT INTO about VALUES (?, ?)", [("form", FORM), ("shelf", _digest_of(folder))])
+        database.executemany("INSERT INTO about VALUES (?, ?)", [("form", FORM), ("shelf", own)])
         database.execute("COMMIT")
     shelf.written(folder / SEAL, _sha256(beside).encode())
     beside.replace(path)
@@ -154,7 +155,13 @@ def _digest_of(folder: Path) -> str:
 
 
 def _runs(folder: Path) -> list[Path]:
-    return sorted((folder / ANSWERS).glob("*"))
+    """In the order in which they were asked: of two answers to one question the first one stays the one."""
+    return sorted((folder / ANSWERS).glob("*"), key=lambda own: (_began_ms(own), own.name))
+
+
+def _began_ms(own: Path) -> int:
+    firsts = (next(shelf.read(own, book), None) for book in shelf.books(own, DECISIONS))
+    return min((each.timestamp_ms for each in firsts if each is not None), default=0)
 
 
 def _answers(folder: Path) -> Iterator[Record]:

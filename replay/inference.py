@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from backbone.topics import policy_in_force
 from replay import shelf
-from replay.again import Again
+from replay.again import Again, Miss
 from replay.asking import Ends, ask, stands
 from replay.chunk import Made, done_before, keep, kept
 from replay.index import ANSWERS
 from replay.leaks import told_by
 from replay.mask import as_of_of, masked
-from replay.missing import steered
+from replay.missing import asks_otherwise, steered
 from replay.plan import Counts, Means, Plan
 from replay.shelf import Book
 from schemas.canonical import digest, rfc3339
@@ -40,13 +40,25 @@ class Leak(Exception):
 
 def asked(wanted: Plan, means: Means, folder: Path, books: Sequence[Book], told: Told) -> Iterator[Counts]:
     """What the contexts of each of these files come to, asked again, in turn. Raises Unanswered, Leak and Fatal."""
-    policy = Policy.from_toml(means.settings.policy.read_text(encoding="utf-8"))
-    own = _Run(wanted, means, folder, _run_id(folder, means), policy)
+    own = _Run(wanted, means, folder, _run_id(folder, means), _running(means))
     total, before = sum(shelf.rows(wanted.source, book) for book in books), 0
     for book in books:
         yield own.decide(book, _further(told, before, total))
         before += shelf.rows(wanted.source, book)
         told(before, total)
+
+
+def _running(means: Means) -> Policy:
+    """The policy by which the running processes ask: the one in force, else the one that they began with."""
+    found = asyncio.run(policy_in_force(means.settings))
+    return found or Policy.from_toml(means.settings.policy.read_text(encoding="utf-8"))
+
+
+def check_asked_alike(wanted: Plan, means: Means) -> None:
+    """Raises Miss where the running models are asked otherwise than this plan's own policy asks: before anything is spent."""
+    if wanted.policy is not None and (told := asks_otherwise(Policy.from_toml(wanted.policy), _running(means))):
+        how = f"asks otherwise than the policy in force ({', '.join(told)})"
+        raise Miss(f"--policy: {how}: put it in force with `trading-llm policy apply` first")
 
 
 def _further(told: Told, before: int, total: int) -> Callable[[int], None]:

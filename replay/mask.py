@@ -1,7 +1,8 @@
 """Contexts without their market and their time, so that a model cannot answer from what it remembers of them. Pure.
 
-Symbols become pseudonyms, moments keep their distances and move to another year. Prices stay as they are: a model that knows a
-chart by heart may know this one by them, and no masking of words can help that.
+Symbols become pseudonyms, moments keep their distances and move to another year. Prices stay as they are, and so do the money
+they are in and what the news tells: a model that knows a chart or a story by heart may know them, and no masking of words helps.
+What goes by a symbol (a policy's limits, a router's rule) sees the pseudonym.
 """
 
 from __future__ import annotations
@@ -13,45 +14,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from deciders.quoting import clean_text
+from replay.dates import is_moment, undated
+from replay.names import naming
 from schemas.canonical import canonical_json, digest, parse_rfc3339, rfc3339
 from schemas.market import EPOCH_MS_MIN, YEAR_MS, instant_ms
 from schemas.record import Record
 
 ANCHOR_MS: Final = 315_532_800_000  # 1980-01-01T00:00:00Z is the `as_of` of every masked context
-NEAR_MS: Final = 3 * YEAR_MS  # a whole number so near to `as_of`, in ms or in s, is taken for a moment; others are amounts
-MONEY: Final = ("USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "USD", "EUR", "GBP", "JPY", "TRY", "KRW", "PERP")
-# What people call what is traded, beside its ticker.
-NAMES: Final = {
-    "BTC": ("bitcoin", "xbt", "satoshi"), "ETH": ("ethereum", "ether"), "LTC": ("litecoin",), "ADA": ("cardano",),
-    "XRP": ("ripple",), "SOL": ("solana",), "BNB": ("binance coin",), "DOGE": ("dogecoin",), "DOT": ("polkadot",),
-    "AVAX": ("avalanche",), "LINK": ("chainlink",), "TRX": ("tron",), "MATIC": ("polygon",), "XBT": ("bitcoin", "btc"),
-    "AAPL": ("apple",), "MSFT": ("microsoft",), "TSLA": ("tesla",), "AMZN": ("amazon",), "NVDA": ("nvidia",), "GOLD": ("xau",),
-}  # fmt: skip
-MONTHS: Final = (
-    "january", "february", "march", "april", "may", "june",
-    "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
-DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-PLAIN_WORDS: Final = ("may", "march")  # months that are other words, too, unless they are written large
-DATE: Final = "[date]"
-SPELLED_MIN: Final = 3  # letters: a shorter part is in half of all words
-# What a quoted text may not be trusted to hold is replaced where it stands; the order is that of the longest first.
-_MONTH: Final = "|".join([*MONTHS, *(each[:3] for each in MONTHS), "sept"])
-_DATES: Final = re.compile(
-    rf"""(?xi)
-    (?<!\d)\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?:[t\ ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?\ ?(?:z|utc|[+-]\d{{2}}:?\d{{2}})?)?
-    | (?<!\d)\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{4}}|\d{{2}})(?!\d) | (?<![\d.])\d{{1,2}}/\d{{1,2}}(?![\d.])
-    | \b\d{{1,2}}(?:st|nd|rd|th)?[\ -](?:of\ )?(?:{_MONTH})\b\.?(?:[,\ -]*\d{{4}})?
-    | \b(?:{_MONTH})\b\.?[\ -]\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\ \d{{4}})?
-    | (?<!\d)(?:19|20)\d{{6}}(?!\d) | (?<!\d)\d{{10}}(?!\d) | (?<!\d)\d{{13}}(?!\d)
-    | (?:\b(?:q[1-4]|h[12]|fy)[\ ']*)?(?<!\d)(?:19|20)\d{{2}}(?!\d) | \b(?:q[1-4]|h[12])\b | \bfy'?\d{{2}}\b | (?<!\w)'\d{{2}}\b
-    | \b\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\ ?(?:utc|gmt|am|pm|est|edt|cet))?\b
-    """
-)
-_WORDS: Final = re.compile(rf"(?i)\b(?:{'|'.join(each for each in (*MONTHS, *DAYS) if each not in PLAIN_WORDS)})\b")
-_LARGE: Final = re.compile(
-    r"\b(?:May|MAY|March|MARCH|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri)\b\.?)"
-)
+NEAR_MS: Final = 3 * YEAR_MS  # a whole number so near to `as_of` is taken for a moment; others are amounts
+LATE_MS: Final = 4_102_444_800_000  # 2100: a number whose key calls it a moment, from EPOCH_MS_MIN to here, is one
+PER_MS: Final = (1, 0.001, 1_000, 1_000_000)  # moments are told in ms, s, µs and ns
 
 
 def pseudonym(symbol: str) -> str:
@@ -68,7 +40,7 @@ def masked(record: Record) -> Record:
         return record
     if not (isinstance(body, dict) and isinstance(symbol, str) and isinstance(context, dict)):
         return record
-    mask = _Mask(as_of_of(record), _named(symbol), pseudonym(symbol))
+    mask = _Mask(as_of_of(record), naming(symbol), pseudonym(symbol))
     told = {"symbol": pseudonym(symbol), "as_of": rfc3339(ANCHOR_MS), "context": mask.context(context)}
     return replace(record, value=canonical_json(body | told))
 
@@ -79,28 +51,6 @@ def as_of_of(record: Record) -> int:
         return instant_ms(json.loads(record.value)["as_of"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return record.timestamp_ms
-
-
-def parts_of(symbol: str) -> tuple[str, ...]:
-    """What is traded: the symbol's words, without the money that it is paid in; of two kinds of money the first."""
-    first, *others = [each for each in re.split(r"[^A-Za-z0-9]+", symbol.upper()) if each] or [""]
-    traded = next((first.removesuffix(each) for each in MONEY if first.endswith(each) and first != each), first)
-    rest = (next((each.removesuffix(name) for name in MONEY if each.endswith(name)), each) for each in others)
-    return tuple(dict.fromkeys(filter(None, (traded, *rest))))
-
-
-def _named(symbol: str) -> re.Pattern[str]:
-    """Every form of a symbol in a text: with signs between and without, its parts and what people call them, inside words."""
-    signs, money = r"[^A-Za-z0-9]?", "|".join(MONEY)
-    whole = [signs.join(re.escape(each) for each in symbol if each.isalnum())]
-    inside = []
-    for part in parts_of(symbol):
-        for name in (part, *NAMES.get(part, ())):
-            whole.append(rf"{re.escape(name)}(?:{signs}(?:{money}))*s?")
-        if len(part) >= SPELLED_MIN:
-            whole.append(r"[ ._\-]".join(part))
-            inside.append(rf"[A-Za-z0-9]*(?-i:{re.escape(part)})[A-Za-z0-9]*")  # tBTCUSD, BTCDOM: written large
-    return re.compile(rf"(?i)(?<![A-Za-z0-9])(?:{'|'.join([*whole, *inside])})(?![A-Za-z0-9])")
 
 
 class _Mask:
@@ -119,15 +69,15 @@ class _Mask:
             out["candles"] = [self._candle(each) for each in candles]
         return dict(out)
 
-    def value(self, value: Any) -> Any:
-        """Any JSON value, at any depth."""
+    def value(self, value: Any, key: str = "") -> Any:
+        """Any JSON value, at any depth; `key`: what it is called, its list's name for one of a list."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, dict):
-            return self._keyed((self._text(key), self.value(item)) for key, item in value.items())
+            return self._keyed((self._text(name), self.value(item, name)) for name, item in value.items())
         if isinstance(value, list):
-            return [self.value(each) for each in value]
-        return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+            return [self.value(each, key) for each in value]
+        return self._number(value, key) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     def _candle(self, candle: Any) -> Any:
         if isinstance(candle, list) and candle and isinstance(candle[0], int):
@@ -136,23 +86,20 @@ class _Mask:
             return candle | {"t": candle["t"] + self._shift_ms}
         return candle  # it is refused as what it is
 
-    def _number(self, number: float) -> float:
-        if number != int(number):
-            return number
-        if abs(number - self._as_of_ms) < NEAR_MS and number >= EPOCH_MS_MIN:
-            return number + self._shift_ms
-        if abs(number * 1000 - self._as_of_ms) < NEAR_MS and number * 1000 >= EPOCH_MS_MIN:
-            return number + self._shift_ms // 1000
+    def _number(self, number: float, key: str) -> float:
+        called = is_moment(key)
+        for per_ms in PER_MS:
+            at_ms = number / per_ms
+            if EPOCH_MS_MIN <= at_ms < LATE_MS and (called or (number == int(number) and abs(at_ms - self._as_of_ms) < NEAR_MS)):
+                return number + (self._shift_ms // 1_000 if per_ms < 1 else self._shift_ms * int(per_ms))
         return number
 
     def _text(self, text: str) -> str:
         try:
             return rfc3339(parse_rfc3339(text) + self._shift_ms)
         except (ValueError, OverflowError):
-            plain = clean_text(text)  # as the prompt will have it: a sign that nobody sees would hide a name from the mask alone
-            for pattern in (_DATES, _WORDS, _LARGE):
-                plain = pattern.sub(DATE, plain)
-            return self._named.sub(self._name, plain)
+            # As the prompt will have it: a sign that nobody sees would hide a name from the mask alone.
+            return self._named.sub(self._name, undated(clean_text(text)))
 
     @staticmethod
     def _keyed(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Final
 from replay import shelf
 from replay.shelf import Book
 from schemas.canonical import canonical_json
+from schemas.policy import Policy
 from schemas.record import Record
 from schemas.source import Source
 from schemas.topic import CONTEXTS
@@ -40,9 +41,19 @@ def forget_missing(folder: Path) -> None:
 
 
 def steered(record: Record, model: str) -> Record:
-    """The same context for this model alone. What it is asked is the same: a preference stands in no prompt."""
+    """The same context for this model alone. What it is asked is the same under one policy: a preference stands in no prompt."""
     body = json.loads(record.value)
     return replace(record, value=canonical_json(body | {"model_preference": model, "fallback": False}))
+
+
+def asks_otherwise(wanted: Policy, running: Policy) -> tuple[str, ...]:
+    """What makes one context another question under these two policies, by name: then no answer is found under its key."""
+    pairs = {
+        "features": (wanted.features, running.features),
+        "defaults.horizon_s": (wanted.defaults.horizon_s, running.defaults.horizon_s),
+    }
+    modes = {f"models.{name}.mode": (wanted.of(name).mode, running.of(name).mode) for name in {**wanted.models, **running.models}}
+    return tuple(name for name, (own, other) in (pairs | modes).items() if own != other)
 
 
 def named(model: str, record: Record) -> tuple[str, Source]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from replay import export, index, plan, shelf
 from replay.again import Miss
 from replay.chunk import LINES, Worker
-from replay.inference import asked, asked_about, asked_in, policy_of
+from replay.inference import asked, asked_about, asked_in, check_asked_alike, policy_of
 from replay.missing import MISSING, forget_missing, missing_in, named
 from replay.plan import Counts, Means, Plan
 from replay.root import root_digest
@@ -90,9 +90,10 @@ def _decided(wanted: Plan, means: Means, folder: Path, processes: int, books: li
         if not (folder / MISSING).exists():
             counts.asked = asked_in(wanted.source, folder, means)
             return counts
+        check_asked_alike(wanted, means)
         for model, records in missing_in(folder):
             if again := before & {named(model, each) for each in records}:
-                raise Miss(f"{min(again)[1]}: {model} was asked about it again, and what it was asked has another key")
+                raise Miss(f"{min(again)[1]}: {model} was asked about it, and no answer under its key came back")
             asked_about(wanted, means, folder, model, records, partial(told, f"asking {model}"))
             before |= {named(model, each) for each in records}
         index.build(wanted.source, lambda done, total: told("indexing", done, total))

@@ -85,12 +85,14 @@ def run(
     """
     if engine == "recorded" and mask:
         raise WrongUse("--mask: goes with --engine infer: what was recorded was asked as it was")
+    if csv is None and every != 1:
+        raise WrongUse("--every: goes with --csv: contexts that were asked are all decided again")
     if engine == "infer":
         _as_it_runs({"policy": policy, "models": models, "fleet": fleet, "on-miss": on_miss, "processes": processes})
     known = settings()
     kept = runs or known.state_dir / "replays"
-    means = _means(known)
     with _said():
+        means = _means(known)
         source = source if csv is None else _candles(csv, every, kept, engine, source)
         span = _span(since, until, source)
     # Named as moments: what was told as how long ago, or as now, is another range by then.
@@ -201,6 +203,9 @@ def _candles(files: list[str], every: int, kept: Path, engine: str, source: Path
     named = [each.partition("=") for each in files]
     if wrong := next((each for each, (symbol, _, path) in zip(files, named, strict=True) if not symbol or not path), None):
         raise WrongUse(f"--csv {wrong}: must be SYMBOL=FILE")
+    symbols = [symbol for symbol, _, _ in named]
+    if twice := next((each for each in symbols if symbols.count(each) > 1), None):
+        raise WrongUse(f"--csv {twice}: is given twice: want one file a symbol")
     return source_of({symbol: Path(path) for symbol, _, path in named}, every, kept)
 
 

@@ -28,7 +28,8 @@ BANNED_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manag
 PURE = (
     "schemas/", "deciders/", "backtest/costs.py",
     "backbone/lane_state.py", "backbone/order.py", "backbone/outbox.py", "backbone/progress.py",
-    "replay/again.py", "replay/answers.py", "replay/leaks.py", "replay/mask.py", "replay/recorded.py",
+    "replay/again.py", "replay/answers.py", "replay/dates.py", "replay/leaks.py", "replay/mask.py", "replay/names.py",
+    "replay/recorded.py",
     "workers/depth.py", "workers/gpu_memory.py", "workers/gpu_remedies.py", "workers/replay_gate.py",
     "workers/service_times.py", "workers/vitals.py", "workers/watchdog.py",
     *(f"trading_llm/{noun}.py" for noun in (

@@ -54,7 +54,10 @@ def test_an_additional_column_is_handed_on_by_its_name(tmp_path: Path) -> None:
     assert (context["rsi"], context["mood"]) == (55.5, "calm")
 
 
-@pytest.mark.parametrize("name", ["published_at", "Published_At", "seen_time", "ACK_MS"])
+@pytest.mark.parametrize(
+    "name",
+    ["published_at", "Published_At", "seen_time", "ACK_MS", "timestamp", "date", "closeTime", "close_time_utc", "ts", "event"],
+)
 def test_no_context_is_given_out_of_a_file_that_knows_the_future_further_down(tmp_path: Path, name: str) -> None:
     def change(number: int, text: str) -> str:
         return f"{text},{rfc3339(FIRST_MS + (10**9 if number == LINES + 1 else 0))}"
@@ -62,6 +65,21 @@ def test_no_context_is_given_out_of_a_file_that_knows_the_future_further_down(tm
     contexts = contexts_of("S", candles(tmp_path, name, change=change))
     with pytest.raises(CandleError, match=rf"line {LINES + 1}: {name}: .* is newer than the candle's close"):
         next(contexts)
+
+
+def test_a_number_is_a_moment_where_its_column_says_so(tmp_path: Path) -> None:
+    later = str(FIRST_MS + 10**9)
+    assert next(contexts_of("S", candles(tmp_path, "cap", later)))
+    for name in ("listed_time", "updatedAt", "open_ts"):
+        with pytest.raises(CandleError, match=f"line 2: {name}: .* is newer"):
+            next(contexts_of("S", candles(tmp_path, name, later)))
+
+
+def test_a_file_that_makes_no_context_is_named_beside_one_that_does(tmp_path: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(candles(tmp_path).read_text().splitlines()[:9]) + "\n")
+    with pytest.raises(CandleError, match=r"short.csv: fewer than 30 candles"):
+        source_of({"A": candles(tmp_path), "B": short}, 1, tmp_path / "kept")
 
 
 def test_candles_of_uneven_length_are_refused_since_their_closes_cannot_be_told(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from backbone.settings import REPOSITORY
-from replay import mask
+from replay import dates, mask, names
 from replay.candles import contexts_of
 from replay.leaks import leaks, told_by
 from replay.mask import ANCHOR_MS, masked, pseudonym
@@ -57,10 +58,11 @@ def told(seed: int) -> Iterator[tuple[str, Record]]:
 def with_words(record: Record, symbol: str, draw: random.Random) -> Record:
     body = json.loads(record.value)
     at_ms = record.timestamp_ms
-    names = NAMED.get(symbol, NAMED["BTCUSDT"])
-    news = [{"published_at": at_ms - 1_000 * n, "text": draw.choice(TOLD).format(draw.choice(names))} for n in range(3)]
+    called = NAMED.get(symbol, NAMED["BTCUSDT"])
+    news = [{"published_at": at_ms - 1_000 * n, "text": draw.choice(TOLD).format(draw.choice(called))} for n in range(3)]
     free = {
-        f"{draw.choice(names)}_dominance": 0.4, "seen": at_ms, "seen_s": at_ms // 1000, "opened": rfc3339(at_ms - 3_600_000),
+        f"{draw.choice(called)}_dominance": 0.4, "seen": at_ms, "seen_s": at_ms // 1000, "opened": rfc3339(at_ms - 3_600_000),
+        "listed_at": at_ms - 2_000 * 86_400_000, "updatedTime": at_ms / 1000 - 0.75, "monday_open": 5.5, "december_high": 6.5,
         "note": {"deep": [draw.choice(TOLD).format(symbol), draw.random()]},
     }  # fmt: skip
     return replace(record, value=canonical_json(body | {"context": body["context"] | free | {"news": news}}))
@@ -85,21 +87,31 @@ def test_unmasked_each_of_them_tells_both() -> None:
         assert any("which is" in each for each in leaked) and any("the moment" in each for each in leaked), leaked
 
 
+@pytest.fixture
+def unnamed() -> Iterator[None]:
+    """No pattern of a symbol is kept from before, or for later."""
+    names.naming.cache_clear()
+    yield
+    names.naming.cache_clear()
+
+
 @pytest.mark.parametrize(
-    ("rule", "told_of"),
+    ("room", "rule", "told_of"),
     [
-        ("_DATES", "the year"),
-        ("_WORDS", "the word"),
-        ("NAMES", "which is"),
-        ("clean_text", "which is"),
-        ("ANCHOR_MS", "the moment"),
+        (dates, "_NUMBERED", "the year"),
+        (dates, "_WORDS", "the word"),
+        (names, "NAMES", "which is"),
+        (mask, "clean_text", "which is"),
+        (mask, "ANCHOR_MS", "the moment"),
+        (dates, "_MOMENT", "the moment"),
     ],
 )
-def test_a_mask_that_lacks_a_rule_is_found_out(monkeypatch: pytest.MonkeyPatch, rule: str, told_of: str) -> None:
-    nothing = re.compile(r"(?!)")
-    without: dict[str, Any] = {"NAMES": {}, "clean_text": lambda text: text, "_DATES": nothing, "_WORDS": nothing}
-    contexts = list(told(seed=3))[:200]
-    monkeypatch.setattr(mask, rule, without.get(rule, contexts[0][1].timestamp_ms))
+def test_a_mask_that_lacks_a_rule_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, room: ModuleType, rule: str, told_of: str, unnamed: None
+) -> None:
+    contexts = list(told(seed=3))[:60]
+    without: dict[str, Any] = {"NAMES": {}, "clean_text": str, "ANCHOR_MS": contexts[0][1].timestamp_ms}
+    monkeypatch.setattr(room, rule, without.get(rule, re.compile(r"(?!)")))
     leaked = {leak for symbol, record in contexts for leak in found(masked(record), symbol, record)}
     assert any(told_of in each for each in leaked), leaked
 
@@ -139,24 +151,58 @@ def test_amounts_stay_what_they_are_however_large() -> None:
     assert {name: found[name] for name in amounts} == amounts and found["flag"] is True
 
 
+def as_masked(text: str, symbol: str = "BTCUSDT", key: str = "note") -> str:
+    """What is left of this text in a masked context of this symbol, in small letters."""
+    _, record = next(told(seed=7))
+    body = json.loads(record.value)
+    given = replace(record, value=canonical_json(body | {"symbol": symbol, "context": body["context"] | {key: text}}))
+    return str(json.loads(masked(given).value)["context"][key]).casefold()
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "$btc pumps", "BTC/ETH ratio", "bitcoin's fall", "In Dec '22 it fell", "on 12/13 at noon", "the 13th of December",
         "FY22", "h2 2022", "Dec-13", "13-Dec-2022", "Tue Dec 13 00:00:00 2022", "2022\u5e74", "since '22", "20221213T0000",
-        "B T C", "B-T-C", "b.t.c", "BTCUSDT_PERP", "tBTCUSD", "XBTUSD", "wBTC", "BTCDOM",
-        "\uff22\uff34\uff23 in \uff12\uff10\uff12\uff12",
+        "B T C", "B-T-C", "b.t.c", "BTCUSDT_PERP", "tBTCUSD", "XBTUSD", "wBTC", "BTCDOM", "Bitcoiners", "#bitcoinhalving",
+        "btcDominance", "isBtcUp", "bitcoinPrice", "BTC-29DEC23", "DEC22", "in 2021/22", "twenty twenty-two", "prevFridayClose",
+        "on Sat", "december_high", "Bitcoin Cash", "1670889599.25", "\uff22\uff34\uff23 in \uff12\uff10\uff12\uff12",
     ],
 )  # fmt: skip
 def test_however_it_is_written_neither_market_nor_time_is_left(text: str) -> None:
-    _, record = next(told(seed=7))
-    body = json.loads(record.value)
-    given = replace(record, value=canonical_json(body | {"context": body["context"] | {"note": text}}))
-    found = json.loads(masked(given).value)["context"]["note"].casefold()
-    assert not re.search(r"b\W?t\W?c|xbt|bitcoin|2022|'22|fy22|12/13|dec\b|december|20221213", found), found
+    found = as_masked(text)
+    time = r"2022|'22|fy22|12/13|dec\b|december|20221213|dec2|/22|twenty|friday|\bsat\b|16708"
+    assert not re.search(rf"b\W?t\W?c|xbt|bitcoin|{time}", found), found
 
 
-@pytest.mark.parametrize("symbol", ["W", "ONE/USDT", "A/USD", "TREND-USD", "BTC-29DEC23-100-C", "EURUSD", "USDT"])
+@pytest.mark.parametrize(
+    ("symbol", "text", "left"),
+    [
+        ("ETHBTC", "ETH over Ethereum, BTC and bitcoin", "eth|btc|bitcoin"),
+        ("1000PEPEUSDT", "PEPE, pepe and 1000PEPE", "pepe"),
+        ("XXBTZUSD", "XBT, BTC or bitcoin", "xbt|btc|bitcoin"),
+        ("tBTCUSD", "BTC or Bitcoin", "btc|bitcoin"),
+        ("EURUSD", "EUR/USD: the Euro and the dollar", "eur|usd|dollar"),
+        ("USDJPY", "JPY is the Yen", "jpy|yen"),
+        ("SHIBUSDT", "Shiba Inu, shiba_inu", "shib|inu"),
+        ("DOTUSD", "DOT, Polkadot", "dot"),
+    ],
+)
+def test_whatever_a_symbol_is_made_of_is_masked(symbol: str, text: str, left: str) -> None:
+    assert not re.search(left, as_masked(text, symbol)), as_masked(text, symbol)
+    assert leaks(text, symbol, []) != ()
+
+
+@pytest.mark.parametrize(
+    "text", ["it fell sharply", "twenty two people marched", "a maybe", "Sunny satellites", "paid in USDT", "1.5"]
+)
+def test_what_names_neither_market_nor_time_stays(text: str) -> None:
+    assert as_masked(text) == text.casefold()
+
+
+@pytest.mark.parametrize(
+    "symbol", ["W", "ONE/USDT", "A/USD", "TREND-USD", "BTC-29DEC23-100-C", "EURUSD", "USDT", "1INCHUSDT", "SOLUSDT"]
+)
 def test_a_symbol_that_is_a_word_of_every_prompt_stops_no_honest_run(symbol: str) -> None:
     _, record = next(told(seed=8))
     given = replace(record, value=canonical_json(json.loads(record.value) | {"symbol": symbol}))

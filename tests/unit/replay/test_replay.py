@@ -251,6 +251,15 @@ async def test_a_miss_names_the_context_and_the_part_that_changed(part: str, tmp
         decided_again(live, live.put(tmp_path), ground(tmp_path, changed))
 
 
+async def test_a_rule_that_asks_in_a_mode_of_its_own_is_a_miss_before_anything_is_asked(tmp_path: Path) -> None:
+    live = Live()
+    await live.ask(body(0, context={"position": 1.0}))
+    folder = live.put(tmp_path)
+    made = ground(folder, changed_means("weights"), on_miss="infer", policy=RICH)
+    with pytest.raises(Miss, match="rule position asks in mode label, and fingpt by itself in full"):
+        decided_again(live, folder, made)
+
+
 class Drawing(ModelRouter):
     """An experiment: half of all contexts go to another model, under a rule of the arm's own."""
 
