@@ -30,4 +30,5 @@ def _moved(order: Order, bars: Bars, place: int) -> Order:
     opens_ms, price = int(bars.opens_ms[place]), float(bars.open[place])
     scale = None if order.price is None else price / order.price
     stop, target = (None if level is None or scale is None else level * scale for level in (order.stop, order.target))
-    return replace(order, moment_ms=opens_ms, until_ms=opens_ms + bars.step_ms, price=price, stop=stop, target=target)
+    moved = replace(order, moment_ms=opens_ms, until_ms=opens_ms + bars.step_ms, as_of_ms=opens_ms)
+    return replace(moved, price=price, stop=stop, target=target)

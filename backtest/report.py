@@ -45,6 +45,7 @@ def page(trial: Trial, about: Mapping[str, str]) -> str:
 def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
     costs = trial.costs
     funding = f", funding {costs.funding_bps:g} bps of what is held each eight hours" if trial.market == "perp" else ""
+    alone = "; nobody is liquidated, so one may fall below nothing" if trial.market == "perp" else ""
     told = {
         **about,
         "costs": f"fee {costs.fee_bps:g} bps, slippage {costs.slippage_bps:g} bps{funding} ({trial.market})",
@@ -53,7 +54,7 @@ def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
             "stops and targets in the first candle that reaches them, the stop first"
         ),
         "moment": "when it was decided; of history that was asked about later, as long after as_of as the model took",
-        "capital": "equal shares for each bot on each market; what one account earns, another does not use",
+        "capital": f"equal shares for each bot on each market; what one account earns, another does not use{alone}",
         "decisions": ", ".join(f"{count} {status}" for status, count in trial.statuses.items()),
         "without candles": ", ".join(f"{count} of {symbol}" for symbol, count in trial.unmarketed.items()) or "none",
     }
@@ -66,7 +67,7 @@ def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
 
 
 def _part(part: Part) -> str:
-    models = ", ".join(f"{name} ({count})" for name, count in sorted(part.models.items()))
+    models = ", ".join(f"{html.escape(name)} ({count})" for name, count in sorted(part.models.items()))
     says = f"<p>{CUTOFF_SAYS[part.cutoff]} {part.orders} decisions acted, of {models}.</p>"
     images = "".join(f"<img alt='{name}' src='data:image/png;base64,{png}'>" for name, png in _images(part))
     return f"<h2>{part.cutoff}</h2>{says}{images}{_figures(part)}{_fills(part)}"

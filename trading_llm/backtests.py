@@ -82,6 +82,9 @@ def _named(candles: list[str]) -> list[tuple[str, Path]]:
     named = [each.partition("=") for each in candles]
     if wrong := next((each for each, (symbol, _, path) in zip(candles, named, strict=True) if not symbol or not path), None):
         raise WrongUse(f"--candles {wrong}: must be SYMBOL=FILE")
+    symbols = [symbol for symbol, _, _ in named]
+    if twice := next((each for each in symbols if symbols.count(each) > 1), None):
+        raise WrongUse(f"--candles {twice}: is given twice: want one file a market")
     return [(symbol, Path(path)) for symbol, _, path in named]
 
 

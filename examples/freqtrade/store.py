@@ -45,7 +45,7 @@ class Store:
 
     def write(self, decision: Mapping[str, Any]) -> bool:
         """Keep a decision, as it came, where it acts; whether it does. The same one again changes nothing."""
-        if decision["status"] != "DECIDED" or decision["action"] == "HOLD":
+        if decision.get("status") != "DECIDED" or decision["action"] == "HOLD":
             return False
         row = {**decision, "pair": plain(decision["symbol"])}
         with closing(sqlite3.connect(self._file, timeout=WRITE_S_MAX)) as opened, opened:

@@ -71,6 +71,13 @@ class TradingLlmStrategy(IStrategy):
             return None
         return stoploss_from_absolute(decided.stop_loss, current_rate, is_short=trade.is_short, leverage=trade.leverage)
 
+    def custom_exit(self, pair: str, trade: Trade, current_time: datetime, current_rate: float,
+                    current_profit: float, **kwargs: Any) -> str | None:  # fmt: skip
+        """At the decision's target, which is a price."""
+        decided = self.store.one(trade.enter_tag or "")
+        reached = decided is not None and decided.take_profit is not None and current_rate >= decided.take_profit
+        return "take_profit" if reached else None
+
     def _marked(self, dataframe: DataFrame, pair: str, actions: tuple[str, ...], signal: str, tag: str) -> DataFrame:
         closes = dataframe["date"] + Timedelta(seconds=timeframe_to_seconds(self.timeframe))
         dataframe[signal], dataframe[tag] = 0, None

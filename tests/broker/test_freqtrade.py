@@ -32,6 +32,7 @@ def test_freqtrade_trades_what_was_decided_and_nothing_else(tmp_path: Path) -> N
         at(2, "closes", "CLOSE"),
         at(3, "too late", "BUY", valid_until="2022-12-13T03:00:00.000Z"),
         at(4, "stopped", "BUY", stop_loss=17_137.0),
+        at(6, "at its target", "BUY", take_profit=17_200.0),
         at(5, "of another pair", "BUY", symbol="ETHUSDT"),
     ):
         store.write(each)
@@ -40,7 +41,9 @@ def test_freqtrade_trades_what_was_decided_and_nothing_else(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S_MAX, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     trades = json.loads(done.stdout.splitlines()[-1])["trades"]
-    assert [(each["enter_tag"], each["open_date"][11:16]) for each in trades] == [("buys", "01:00"), ("stopped", "04:00")]
+    entered = [(each["enter_tag"], each["open_date"][11:16]) for each in trades]
+    assert entered == [("buys", "01:00"), ("stopped", "04:00"), ("at its target", "06:00")]
     assert trades[0]["exit_reason"] == "closes" and trades[0]["close_date"][11:16] == "02:00"
     assert trades[1]["exit_reason"] in ("stop_loss", "trailing_stop_loss") and trades[1]["close_date"][11:13] == "04"
+    assert trades[2]["exit_reason"] == "take_profit" and trades[2]["close_date"][11:13] == "06"
     assert trades[0]["stake_amount"] == pytest.approx(0.1 * 10_000 * 0.99, rel=0.01), "freqtrade keeps a hundredth back"

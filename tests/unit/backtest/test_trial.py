@@ -98,7 +98,9 @@ def test_chance_trades_as_much_and_elsewhere_and_the_same_seed_the_same() -> Non
     assert len(set(one)) == 20
     for each in drawn(orders, own, 3, 20):
         assert each.turnover == pytest.approx(ours.turnover, rel=0.1)
-        assert {fill.bar for fill in each.accounts["a", "S"].fills} - set(range(400))
+        fills = each.accounts["a", "S"].fills
+        assert {fill.bar for fill in fills} - set(range(400))
+        assert not any(fill.closing for fill in fills), "wherever it falls, an order is filled as promptly"
 
 
 @pytest.fixture
@@ -160,6 +162,8 @@ def test_the_command_writes_page_and_figures(folder: Path, tmp_path: Path) -> No
     assert found["page"] == str(out) and set(found["parts"]) == {"past_cutoff", "in_window"}
     assert out.read_text().startswith("<!doctype html>")
     assert runner.invoke(app, told).exit_code == 0
-    for wrong, said in ((["--candles", "S"], "must be SYMBOL=FILE"), (["--candles", f"S={folder}"], str(folder))):
+    twice = ["--candles", f"S={candles}", "--candles", f"S={folder}"]
+    unread = ["--candles", f"S={folder}"]
+    for wrong, said in ((["--candles", "S"], "must be SYMBOL=FILE"), (twice, "S: is given twice"), (unread, str(folder))):
         bad = runner.invoke(app, ["backtest", str(folder), *wrong, "--out", str(out)])
         assert bad.exit_code == 2 and said in " ".join(bad.stderr.split()), bad.stderr
