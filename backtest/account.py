@@ -2,8 +2,10 @@
 
 Nothing is known before its time. An order is filled at the open of the candle that its moment lies in, where at most a tenth of
 it has passed by then and the decision knew none of it, and else at its close; in a gap at the next open. A stop or a target is
-filled in the first candle that reaches it, at its price or, where the candle opens beyond it, at the open; of both in one candle
-the stop. A trade that only reduces leaves both as they are. Funding is taken from what the account is worth, and is in no size.
+filled in the first candle that reaches it, at its price or, where the candle opens beyond it, at the open, before any order; of
+both in one candle the stop. What an order that adds does not bring, and a trade that only reduces, leaves them as they are.
+Funding is taken from what the account is worth, and is in no size. On a perpetual market an account is liquidated where it would
+be worth nothing, and adds nothing above LEVERAGE_MAX times what it is worth.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from schemas.action import Action
 
 PROMPT_SHARE: Final = 0.1  # of a candle: until then its open is the price of the moment
 EIGHT_HOURS_MS: Final = 8 * 3_600_000
+ORDERED: Final = ("order", "handed on")
 LEAST: Final = 1e-9  # units of a capital of 1 that are nothing
-Why = Literal["order", "stop", "target"]
+LEVERAGE_MAX: Final = 3.0  # on a perpetual market; a cautious bot's
+Why = Literal["order", "stop", "target", "liquidated", "handed on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,18 @@ class Trader:
             if place is None:
                 self._account.missed["no candle before its time was over"] += 1
                 continue
-            bar, closing = place
-            self._leave(bar + closing, order)
+            bar, closing = max(place, self._last)  # none goes before one that came before it
+            self._leave(bar + closing)
+            if not closing:
+                self._leave_at_open(bar)
             self._fill(order, bar, closing)
-        self._leave(len(self._bars), None)
+        self._leave(len(self._bars))
         return self._account
+
+    @property
+    def _last(self) -> tuple[int, bool]:
+        fills = self._account.fills
+        return (fills[-1].bar, fills[-1].closing) if fills and fills[-1].why in ORDERED else (0, False)
 
     def _place(self, order: Order) -> tuple[int, bool] | None:
         """The candle, and whether at its close."""
@@ -92,38 +103,62 @@ class Trader:
         price = float((self._bars.close if closing else self._bars.open)[bar])
         units = self._wanted(order, price)
         if abs(units) * price < LEAST:
-            self._account.missed["nothing to sell" if order.action is Action.SELL else "nothing to do"] += 1
+            if order.handed:
+                return
+            sold = order.action is Action.SELL and self._market == "spot"
+            self._account.missed["nothing to sell" if sold else "nothing to do"] += 1
             return
-        self._book(bar, units, self._costs.slipped(price, units), "order", order, closing)
-        if self._units == 0:
+        before = self._units
+        self._book(bar, units, self._costs.slipped(price, units), "handed on" if order.handed else "order", order, closing)
+        if self._units == 0 or before * self._units < 0:
             self._stop = self._target = None
-        elif self._units * units > 0:  # what it added to, or turned; what it only reduced keeps its own
-            self._stop, self._target = order.stop, order.target
-        self._looked = bar + closing
+        if self._units * units > 0:  # what it added to, or turned; what it only reduced keeps its own
+            self._stop, self._target = order.stop or self._stop, order.target or self._target
+        self._looked = max(self._looked, bar + closing)
 
     def _wanted(self, order: Order, price: float) -> float:
         if order.action is Action.CLOSE:
             return -self._units
-        units = order.size * max(0.0, self._cash + self._units * price) / price
+        worth = max(0.0, self._cash + self._units * price)
+        units = order.size * worth / price
+        if self._market == "perp":
+            room, sign = LEVERAGE_MAX * worth / price, 1 if order.action is Action.BUY else -1
+            return sign * min(units, max(0.0, room - sign * self._units))
         if order.action is Action.BUY:
-            paid = self._costs.slipped(price, 1) * (1 + self._costs.fee)
-            return units if self._market == "perp" else min(units, max(0.0, self._cash) / paid)
-        return -units if self._market == "perp" else -min(units, max(0.0, self._units))
+            return min(units, max(0.0, self._cash) / (self._costs.slipped(price, 1) * (1 + self._costs.fee)))
+        return -min(units, max(0.0, self._units))
 
-    def _leave(self, until: int, order: Order | None) -> None:
+    def _leave(self, until: int) -> None:
         """Stop or target, in the candles before this one that were not looked through."""
         first, self._looked = self._looked, max(self._looked, until)
-        if abs(self._units) <= LEAST or not self._account.fills:
-            return
-        if (found := self._reached(first, until)) is not None:
-            bar, price, why = found
-            self._book(bar, -self._units, price, why, self._account.fills[-1].order)
-            self._stop = self._target = None
+        if self._units != 0 and (found := self._reached(first, until)) is not None:
+            self._end(*found)
 
-    def _reached(self, first: int, until: int) -> tuple[int, float, Why] | None:
-        bars, long = self._bars, self._units > 0
+    def _leave_at_open(self, bar: int) -> None:
+        """Stop or target where this candle opens beyond it: that is before anybody's order at that open."""
+        opened = self._bars.open[bar : bar + 1]
+        alone = Bars(self._bars.step_ms, self._bars.opens_ms[bar : bar + 1], opened, opened, opened, opened)
+        if self._units != 0 and (found := self._reached(0, 1, alone)) is not None:
+            self._end(bar, *found[1:])
+
+    def _end(self, bar: int, price: float, why: Why) -> None:
+        self._book(bar, -self._units, price, why, self._account.fills[-1].order)
+        self._stop = self._target = None
+
+    def _ruin(self) -> float | None:
+        """The price at which leaving, with all that it costs, leaves nothing; None where no price does."""
+        side = 1 if self._units > 0 else -1
+        price = -self._cash / (self._costs.slipped(1.0, -side) * (self._units - abs(self._units) * self._costs.fee))
+        return price if self._market == "perp" and price > 0 else None
+
+    def _reached(self, first: int, until: int, own: Bars | None = None) -> tuple[int, float, Why] | None:
+        bars, long = own or self._bars, self._units > 0
         opens, lows, highs = bars.open[first:until], bars.low[first:until], bars.high[first:until]
         stops = _where(self._stop, lows if long else highs, below=long)
+        ruin = self._ruin()
+        ruins = _where(ruin, lows if long else highs, below=long)
+        if ruin is not None and ruins < len(opens) and self._ruined_first(ruin, ruins, stops):
+            return first + ruins, self._costs.slipped(ruin, -self._units), "liquidated"
         targets = _where(self._target, highs if long else lows, below=not long)
         if min(stops, targets) == len(opens):
             return None
@@ -134,6 +169,11 @@ class Trader:
         assert self._target is not None
         better = max(self._target, opens[targets]) if long else min(self._target, opens[targets])
         return first + targets, float(better), "target"  # somebody waited there for us: nothing slips
+
+    def _ruined_first(self, ruin: float, ruins: int, stops: int) -> bool:
+        """Whether it is ruined before its stop ends it: earlier, or in the same candle where the stop is beyond."""
+        beyond = self._stop is None or (self._stop <= ruin if self._units > 0 else self._stop >= ruin)
+        return ruins < stops or (ruins == stops and beyond)
 
     def _book(self, bar: int, units: float, price: float, why: Why, order: Order, closing: bool = False) -> None:
         self._cash -= units * price + abs(units) * price * self._costs.fee
@@ -153,13 +193,15 @@ def _where(level: float | None, reaches: Numbers, *, below: bool) -> int:
 
 def equity(account: Account, bars: Bars, costs: Costs, market: Market) -> Numbers:
     """What the account is worth at each candle's close, all at once; 1 before anything was traded."""
-    units, cash = np.zeros(len(bars)), np.zeros(len(bars))
+    units, cash, paying = np.zeros(len(bars)), np.zeros(len(bars)), np.zeros(len(bars) + 1)
     for each in account.fills:
         units[each.bar] += each.units
+        paying[each.bar + each.closing] += each.units  # what is bought at a close pays for no part of that candle
         cash[each.bar] -= each.units * each.price + abs(each.units) * each.price * costs.fee
     held = units.cumsum()
-    worth: Numbers = 1 + cash.cumsum() + held * bars.close - (held * funded(bars, costs, market)).cumsum()
-    return worth
+    funding = paying[:-1].cumsum() * funded(bars, costs, market)
+    worth: Numbers = 1 + cash.cumsum() + held * bars.close - funding.cumsum()
+    return np.maximum(worth, 0.0)  # a gap through the price of its liquidation is the market's loss
 
 
 def funded(bars: Bars, costs: Costs, market: Market) -> Numbers:

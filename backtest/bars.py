@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from replay.candles import rows_of, step_of
+from replay.candles import CandleError, rows_of, step_of
 
 Numbers = NDArray[np.float64]
 
@@ -33,7 +33,20 @@ class Bars:
         candles = [row.candle for row in rows_of(file)]
         times, *prices = zip(*candles, strict=True) if candles else [[] for _ in range(6)]
         opens, highs, lows, closes, _ = (np.array(each, dtype=np.float64) for each in prices)
+        if len(lows) and lows.min() <= 0:
+            raise CandleError(f"{file}: low: must be above 0: nothing can be bought for nothing")
         return cls(step_of(file), np.array(times, dtype=np.int64), opens, highs, lows, closes)
+
+    def between(self, first_ms: int, last_ms: int) -> Bars:
+        """Those from the one that holds the first moment to the one that holds the last."""
+        first, last = (int(each) for each in np.searchsorted(self.opens_ms, (first_ms, last_ms), side="right"))
+        own = slice(max(0, first - 1), max(1, last))
+        columns = (each[own] for each in (self.open, self.high, self.low, self.close))
+        return Bars(self.step_ms, self.opens_ms[own], *columns)
+
+    def hold(self, moment_ms: int) -> bool:
+        """Whether the moment lies between the first one's open and the last one's close."""
+        return bool(self.opens_ms[0] <= moment_ms < self.opens_ms[-1] + self.step_ms)
 
     @property
     def periods_per_year(self) -> float:

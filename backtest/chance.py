@@ -1,29 +1,34 @@
-"""What chance would have made of the same orders: each at a random candle of its market, stops and targets as far away."""
+"""What chance would have made of the same orders: at random candles of their market, stops and targets as far away."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from backtest.account import ORDERED, Account
 from backtest.bars import Bars
-from backtest.curve import Curve, Key, Setting, curve_of
+from backtest.curve import Curve, Setting, curve_of
 from backtest.orders import Order
 
 DRAWS: Final = 100
 
 
-def drawn(orders: Mapping[Key, Sequence[Order]], setting: Setting, seed: int, draws: int = DRAWS) -> Iterator[Curve]:
-    """So many curves of as many orders of the same sizes and kinds, and so of about the same turnover."""
+def drawn(made: Curve, setting: Setting, seed: int, draws: int = DRAWS) -> Iterator[Curve]:
+    """So many curves of what was filled in this one, each account's orders moved together: as long in the market.
+
+    What reaches the end goes on at the beginning.
+    """
     draw = random.Random(seed)
     for _ in range(draws):
-        yield curve_of({key: _anywhere(own, setting.markets[key[1]], draw) for key, own in orders.items()}, setting)
+        yield curve_of({key: _elsewhere(own, setting.markets[key[1]], draw) for key, own in made.accounts.items()}, setting)
 
 
-def _anywhere(orders: Sequence[Order], bars: Bars, draw: random.Random) -> list[Order]:
-    places = [draw.randrange(len(bars)) for _ in orders]
-    return [_moved(order, bars, place) for order, place in zip(orders, places, strict=True)]
+def _elsewhere(account: Account, bars: Bars, draw: random.Random) -> list[Order]:
+    by = draw.randrange(len(bars))
+    fills = (each for each in account.fills if each.why in ORDERED)
+    return [_moved(each.order, bars, (each.bar + each.closing + by) % len(bars)) for each in fills]
 
 
 def _moved(order: Order, bars: Bars, place: int) -> Order:

@@ -26,8 +26,13 @@ class Setting:
 
     @property
     def periods_per_year(self) -> float:
-        """Of the shortest candles, at whose closes the curve has its points."""
-        return max(self.markets[symbol].periods_per_year for _, symbol in self.accounts)
+        """Of the longest candles, at whose closes the curve has its points."""
+        return min(self.markets[symbol].periods_per_year for _, symbol in self.accounts)
+
+    @property
+    def step_ms(self) -> int:
+        """The length of the longest candles."""
+        return max(self.markets[symbol].step_ms for _, symbol in self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,9 @@ class Curve:
 
     @property
     def returns(self) -> pd.Series:
-        """From one point to the next, a fraction; the first counts from 1."""
-        return self.worth.pct_change().fillna(self.worth.iloc[0] - 1)
+        """From one point to the next, a fraction; the first counts from 1. What is worth nothing stays so."""
+        before = self.worth.shift(1, fill_value=1.0)
+        return (self.worth / before.where(before > 0) - 1).fillna(0.0)
 
     @property
     def turnover(self) -> float:
@@ -65,7 +71,7 @@ def curve_of(orders: Mapping[Key, Sequence[Order]], setting: Setting) -> Curve:
         account = Trader(bars, setting.costs, setting.market).trade(orders.get(key, ()))
         accounts[key] = account
         worths.append(_dated(equity(account, bars, setting.costs, setting.market), bars))
-    return Curve(_together(worths), accounts)
+    return Curve(_together(worths, setting.step_ms), accounts)
 
 
 def held(setting: Setting) -> Curve:
@@ -76,14 +82,18 @@ def held(setting: Setting) -> Curve:
         price = setting.costs.slipped(float(bars.open[0]), 1) * (1 + setting.costs.fee)
         units, funding = 1 / price, funded(bars, setting.costs, setting.market)
         worths.append(_dated(units * (bars.close - funding.cumsum()), bars))
-    return Curve(_together(worths), {}, bought=len(worths))
+    return Curve(_together(worths, setting.step_ms), {}, bought=len(worths))
 
 
 def _dated(worth: object, bars: Bars) -> pd.Series:
     return pd.Series(worth, index=pd.to_datetime(bars.opens_ms + bars.step_ms, unit="ms", utc=True))
 
 
-def _together(worths: Sequence[pd.Series]) -> pd.Series:
-    """Their mean: equal shares of one capital. Before its first candle an account holds its share, after the last what it has."""
+def _together(worths: Sequence[pd.Series], step_ms: int) -> pd.Series:
+    """Their mean: equal shares of one capital, at the closes of the longest candles, of which a year has so many.
+
+    Before its first candle an account holds its share, after the last what it has.
+    """
     table = pd.concat(worths, axis=1).sort_index().ffill().fillna(1.0)
-    return table.mean(axis=1)
+    together = table.mean(axis=1)
+    return together.groupby(together.index.ceil(f"{step_ms}ms")).last()

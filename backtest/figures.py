@@ -33,7 +33,7 @@ def figures_of(curve: Curve, periods_per_year: float) -> Figures:
     told = {"annualization": periods_per_year}
     return Figures(
         total_return=float(curve.worth.iloc[-1] - 1),
-        annual_return=float(empyrical.annual_return(returns, **told)) if days >= ANNUAL_DAYS_MIN else None,
+        annual_return=_finite(empyrical.annual_return(returns, **told)) if days >= ANNUAL_DAYS_MIN else None,
         annual_volatility=float(empyrical.annual_volatility(returns, **told)),
         sharpe=_finite(empyrical.sharpe_ratio(returns, **told)),
         sortino=_finite(empyrical.sortino_ratio(returns, **told)),

@@ -35,6 +35,7 @@ class Order:
     as_of_ms: int  # up to when it knows its market
     model: str
     cutoff: Cutoff
+    handed: bool = False  # it ends what is held, since the market is another one's from here on
 
     @property
     def symbol(self) -> str:
@@ -44,10 +45,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A decision, as far as a backtest counts it: its status, and the order where it acts."""
+    """A decision, as far as a backtest counts it: its status, its market and moment, and the order where it acts."""
 
     status: str
     cutoff: Cutoff | None
+    symbol: str
+    as_of_ms: int | None
     order: Order | None
 
 
@@ -58,7 +61,8 @@ def told_of(folder: Path) -> Iterator[Told]:
             decision = Decision.from_bytes(record.value)
             model = decision.model
             cutoff: Cutoff | None = None if model is None else model.cutoff
-            yield Told(decision.status, cutoff, order_of(decision) if decision.acts else None)
+            as_of_ms = None if decision.as_of is None else parse_rfc3339(decision.as_of)
+            yield Told(decision.status, cutoff, decision.symbol, as_of_ms, order_of(decision) if decision.acts else None)
 
 
 def order_of(decision: Decision) -> Order:
@@ -72,7 +76,7 @@ def order_of(decision: Decision) -> Order:
         decision.size_pct,
         decision.stop_loss,
         decision.take_profit,
-        decision.price_ref,
+        decision.price_ref or None,
         moment_ms,
         until_ms,
         parse_rfc3339(decision.as_of),

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from backtest import plots
+from backtest.account import LEVERAGE_MAX
+from backtest.bars import Bars
 from backtest.figures import Figures
 from backtest.trial import DECISIONS, Chance, Part, Trial
 from schemas.canonical import rfc3339
@@ -45,7 +47,7 @@ def page(trial: Trial, about: Mapping[str, str]) -> str:
 def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
     costs = trial.costs
     funding = f", funding {costs.funding_bps:g} bps of what is held each eight hours" if trial.market == "perp" else ""
-    alone = "; nobody is liquidated, so one may fall below nothing" if trial.market == "perp" else ""
+    alone = f"; at most {LEVERAGE_MAX:g} times its worth is held, and at none it is liquidated" if trial.market == "perp" else ""
     told = {
         **about,
         "costs": f"fee {costs.fee_bps:g} bps, slippage {costs.slippage_bps:g} bps{funding} ({trial.market})",
@@ -58,19 +60,23 @@ def _assumed(trial: Trial, about: Mapping[str, str]) -> str:
         "decisions": ", ".join(f"{count} {status}" for status, count in trial.statuses.items()),
         "without candles": ", ".join(f"{count} of {symbol}" for symbol, count in trial.unmarketed.items()) or "none",
     }
-    markets = [
+    return f"<h2>Assumed</h2><div class='told'>{_table(('', ''), told.items())}</div>{_markets(trial.markets)}"
+
+
+def _markets(markets: Mapping[str, Bars]) -> str:
+    rows = [
         (symbol, len(bars), rfc3339(int(bars.opens_ms[0])), rfc3339(int(bars.opens_ms[-1]) + bars.step_ms), bars.step_ms // 1000)
-        for symbol, bars in trial.markets.items()
+        for symbol, bars in markets.items()
     ]
-    heads = ("market", "candles", "from", "to", "seconds each")
-    return f"<h2>Assumed</h2><div class='told'>{_table(('', ''), told.items())}</div>{_table(heads, markets)}"
+    return _table(("market", "candles", "from", "to", "seconds each"), rows)
 
 
 def _part(part: Part) -> str:
     models = ", ".join(f"{html.escape(name)} ({count})" for name, count in sorted(part.models.items()))
     says = f"<p>{CUTOFF_SAYS[part.cutoff]} {part.orders} decisions acted, of {models}.</p>"
     images = "".join(f"<img alt='{name}' src='data:image/png;base64,{png}'>" for name, png in _images(part))
-    return f"<h2>{part.cutoff}</h2>{says}{images}{_figures(part)}{_fills(part)}"
+    window = f"<p>All figures are of the candles between the first and the last of these decisions.</p>{_markets(part.markets)}"
+    return f"<h2>{part.cutoff}</h2>{says}{window}{images}{_figures(part)}{_fills(part)}"
 
 
 def _images(part: Part) -> Sequence[tuple[str, str]]:
@@ -92,7 +98,7 @@ def _row(figures: Figures) -> tuple[object, ...]:
 def _beside(chance: Chance) -> str:
     draws, middle = len(chance.total_returns), _percent(_middle(chance.total_returns))
     return (
-        f"The same orders at random candles, {draws} times, gained {middle} in the middle, with a turnover of "
+        f"The same orders, moved together to random candles, {draws} times, gained {middle} in the middle, with a turnover of "
         f"{_middle(chance.turnovers):.2f}; {chance.beaten:.0%} of them came to less than the decisions."
     )
 
@@ -108,8 +114,10 @@ def _fills(part: Part) -> str:
     for (bot_id, symbol), account in accounts.items():
         whys = Counter(each.why for each in account.fills)
         missed = ", ".join(f"{count} {why}" for why, count in account.missed.items()) or "none"
-        rows.append((f"{bot_id} on {symbol}", whys["order"], whys["stop"], whys["target"], missed))
-    return _table(("account", "orders filled", "stops", "targets", "not filled"), rows)
+        ends = (whys[each] for each in ("order", "stop", "target", "liquidated", "handed on"))
+        rows.append((f"{bot_id} on {symbol}", *ends, missed))
+    heads = ("account", "orders filled", "stops", "targets", "liquidated", "handed on to another cut-off", "not filled")
+    return _table(heads, rows)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from backtest.curve import Curve, Key, Setting, curve_of, held
 from backtest.figures import Figures, figures_of
 from backtest.orders import Order, Told, told_of
 from deciders.identity import Cutoff
+from schemas.action import Action
 
 SEED: Final = 1
 DECISIONS: Final = "decisions"
@@ -45,9 +46,15 @@ class Part:
     cutoff: Cutoff
     models: Mapping[str, int]  # how many orders each gave
     orders: int
+    markets: Mapping[str, Bars]  # the candles between its first and its last decision
     curves: Mapping[str, Curve]  # of the decisions, and of what they are compared with
     figures: Mapping[str, Figures]
     chance: Chance
+
+    @property
+    def missed(self) -> Counter[str]:
+        """How many of its orders were not filled, by the reason."""
+        return sum((each.missed for each in self.curves[DECISIONS].accounts.values()), Counter[str]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,12 @@ def tried(folder: Path, markets: Mapping[str, Bars], costs: Costs, market: Marke
     orders = [each.order for each in told if each.order is not None]
     if not told:
         raise TrialError(f"{folder}: holds no decision: name the folder of a run, or of an export")
-    unmarketed = Counter(each.symbol for each in orders if each.symbol not in markets)
-    own = [each for each in orders if each.symbol in markets]
+    own = [each for each in orders if each.symbol in markets and markets[each.symbol].hold(each.moment_ms)]
+    unmarketed = Counter(each.symbol for each in orders) - Counter(each.symbol for each in own)
     if orders and not own:
-        raise TrialError(f"--candles: none is of a market that was decided on: {', '.join(sorted(unmarketed))}")
-    parts = tuple(_part(each, own, markets, costs, market, draws) for each in CUTOFFS if any(o.cutoff == each for o in own))
+        raise TrialError(f"--candles: none is of a market that was decided on: {', '.join(sorted(unmarketed))}, at its time")
+    setting = Setting(markets, (), costs, market)
+    parts = tuple(_part(each, told, own, setting, draws) for each in CUTOFFS if any(o.cutoff == each for o in own))
     return Trial(folder, costs, market, markets, _statuses(told), unmarketed, parts)
 
 
@@ -81,16 +89,34 @@ def _statuses(told: Iterable[Told]) -> Mapping[str, int]:
     return dict(sorted(Counter(each.status for each in told).items()))
 
 
-def _part(cutoff: Cutoff, orders: Sequence[Order], markets: Mapping[str, Bars], costs: Costs, market: Market, draws: int) -> Part:
+def _part(cutoff: Cutoff, told: Sequence[Told], orders: Sequence[Order], whole: Setting, draws: int) -> Part:
     mine = [each for each in orders if each.cutoff == cutoff]
-    by_account: dict[Key, list[Order]] = {key: [] for key in sorted({each.account for each in mine})}
-    for each in mine:
-        by_account[each.account].append(each)
-    setting = Setting(markets, tuple(by_account), costs, market)
-    curves = {DECISIONS: curve_of(by_account, setting), "HOLD": curve_of({}, setting), "buy and hold": held(setting)}
+    accounts = tuple(sorted({each.account for each in mine}))
+    setting = replace(whole, accounts=accounts, markets=_windows(cutoff, told, mine, whole.markets))
+    by_account: dict[Key, list[Order]] = {key: [] for key in accounts}
+    for each in orders:
+        if each.account in by_account:
+            by_account[each.account].append(each if each.cutoff == cutoff else _handing_on(each))
+    ours = curve_of(by_account, setting)
+    curves = {DECISIONS: ours, "HOLD": curve_of({}, setting), "buy and hold": held(setting)}
     figures = {name: figures_of(curve, setting.periods_per_year) for name, curve in curves.items()}
-    chance = _chance(list(drawn(by_account, setting, SEED, draws)), curves[DECISIONS])
-    return Part(cutoff, Counter(each.model for each in mine), len(mine), curves, figures, chance)
+    chance = _chance(list(drawn(ours, setting, SEED, draws)), ours)
+    return Part(cutoff, Counter(each.model for each in mine), len(mine), setting.markets, curves, figures, chance)
+
+
+def _windows(cutoff: Cutoff, told: Sequence[Told], mine: Sequence[Order], markets: Mapping[str, Bars]) -> Mapping[str, Bars]:
+    """Of each market the candles from the first to the last decision of this cut-off: others say nothing of it."""
+    found = {}
+    for symbol in {each.symbol for each in mine}:
+        moments = [each.as_of_ms for each in told if (each.cutoff, each.symbol) == (cutoff, symbol) and each.as_of_ms is not None]
+        lives = [moment for each in mine if each.symbol == symbol for moment in (each.moment_ms, each.until_ms)]
+        found[symbol] = markets[symbol].between(min(moments + lives), max(moments + lives))
+    return found
+
+
+def _handing_on(order: Order) -> Order:
+    """The order of another cut-off, as it is for this one: from here on the market is held for that one's reasons."""
+    return replace(order, action=Action.CLOSE, handed=True)
 
 
 def _chance(curves: Sequence[Curve], ours: Curve) -> Chance:

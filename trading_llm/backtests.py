@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from replay import plan
+from replay import export, plan
 from replay.candles import CandleError
+from replay.export import ExportError
 from replay.shelf import Damaged
 from trading_llm import say
 from trading_llm.exits import DidNotHold, WrongUse
@@ -26,7 +27,7 @@ Candles = Annotated[
 Out = Annotated[Path, typer.Option(help="The page to write.")]
 Market = Annotated[Literal["spot", "perp"], typer.Option(help="Whether one may be short, and pays funding.")]
 Bps = Annotated[float, typer.Option(min=0, max=1_000, help="Hundredths of a percent.")]
-Draws = Annotated[int, typer.Option(min=20, max=10_000, help="How often chance is tried.")]
+Draws = Annotated[int, typer.Option(min=20, max=1_000, help="How often chance is tried.")]
 
 
 def backtest(
@@ -50,10 +51,11 @@ def backtest(
 
     own = folder.parent if folder.name == plan.FILE else folder
     try:
+        about = _about(own)
         markets = {symbol: Bars.read(path) for symbol, path in _named(candles)}
         trial = tried(own, markets, Costs(fee_bps, slippage_bps, funding_bps), market, draws)
-        out.write_text(page(trial, _about(own)), encoding="utf-8")
-    except (TrialError, CandleError) as error:
+        out.write_text(page(trial, about), encoding="utf-8")
+    except (TrialError, CandleError, plan.PlanError, ExportError) as error:
         raise WrongUse(str(error)) from None
     except Damaged as error:
         raise DidNotHold(str(error)) from None
@@ -61,17 +63,22 @@ def backtest(
         raise DidNotHold(f"{out} cannot be written: {error}") from None
     if json:
         parts = {each.cutoff: _document(each) for each in trial.parts}
-        say.document({"page": str(out), "statuses": dict(trial.statuses), "parts": parts})
+        told = {"statuses": dict(trial.statuses), "without_candles": dict(trial.unmarketed)}
+        say.document({"page": str(out), **told, "parts": parts})
         return
     for part in trial.parts:
         rows = [(name, _percent(own.total_return), _percent(own.max_drawdown), own.trades) for name, own in part.figures.items()]
-        say.table(f"{part.cutoff}: {part.orders} orders", ("", "gain", "deepest fall", "trades"), rows)
+        title = f"{part.cutoff}: {part.orders} orders, {part.missed.total()} not filled"
+        say.table(title, ("", "gain", "deepest fall", "trades"), rows)
+    for symbol, count in trial.unmarketed.items():
+        print(f"{count} orders on {symbol} lie outside of the candles that were given")
     print(out)
 
 
 def _document(part: Part) -> dict[str, Any]:
     figures = {name: asdict(each) for name, each in part.figures.items()}
-    return {"orders": part.orders, "models": dict(part.models), "beaten": part.chance.beaten, "figures": figures}
+    orders = {"orders": part.orders, "not_filled": dict(part.missed), "models": dict(part.models)}
+    return {**orders, "beaten": part.chance.beaten, "figures": figures}
 
 
 def _percent(fraction: float) -> str:
@@ -89,8 +96,9 @@ def _named(candles: list[str]) -> list[tuple[str, Path]]:
 
 
 def _about(folder: Path) -> dict[str, str]:
-    """What a run's manifest says of it; of an export only where it lies."""
-    if not (folder / plan.FILE).exists():
+    """What a run's manifest says of it; of an export where it lies. Raises PlanError and ExportError where it is not whole."""
+    if (folder / export.FILE).exists():
+        export.require_whole(folder)
         return {"decisions of": folder.name}
     told: dict[str, Any] = plan.read_manifest(folder)
     masked = ", its contexts masked" if told.get("mask") else ""

@@ -12,10 +12,10 @@ READ_S_MAX = 0.05  # a writer that holds the file longer is not waited for: the 
 WRITE_S_MAX = 5.0
 TABLE = """
 CREATE TABLE IF NOT EXISTS decisions (
-    decision_id TEXT PRIMARY KEY, pair TEXT, as_of TEXT, valid_until TEXT,
+    decision_id TEXT PRIMARY KEY, bot_id TEXT, pair TEXT, as_of TEXT, valid_until TEXT,
     action TEXT, size_pct REAL, stop_loss REAL, take_profit REAL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_moment ON decisions (pair, as_of);
+CREATE INDEX IF NOT EXISTS by_moment ON decisions (bot_id, pair, as_of);
 """
 
 
@@ -23,6 +23,7 @@ class Decided(NamedTuple):
     """What was decided on a pair: `as_of` and `valid_until` are RFC 3339 in UTC, which sort as text."""
 
     decision_id: str
+    bot_id: str
     pair: str
     as_of: str
     valid_until: str
@@ -57,9 +58,10 @@ class Store:
             )
         return True
 
-    def between(self, pair: str, first: str, last: str) -> list[Decided]:
-        """Those on this pair from one `as_of` to another, both included, oldest first; none where the file is busy or absent."""
-        return list(self._read("WHERE pair = ? AND as_of BETWEEN ? AND ? ORDER BY as_of", plain(pair), first, last))
+    def between(self, bot_id: str, pair: str, first: str, last: str) -> list[Decided]:
+        """This bot's on this pair from one `as_of` to another, both included, oldest first; none where the file is busy."""
+        where = "WHERE bot_id = ? AND pair = ? AND as_of BETWEEN ? AND ? ORDER BY as_of, decision_id"
+        return list(self._read(where, bot_id, plain(pair), first, last))
 
     def one(self, decision_id: str) -> Decided | None:
         """The decision of this id, where it is there and can be read now."""

@@ -1,4 +1,5 @@
-"""A freqtrade strategy that does what trading-llm decided. The file of decisions is `trading_llm_store` in its configuration.
+"""A freqtrade strategy that does what trading-llm decided. The file of decisions is `trading_llm_store` in its configuration,
+whose decisions they are `trading_llm_bot_id`.
 
 It reads a local file and nothing else, so its loop never waits; each entry's tag is the `decision_id`, by which
 `trading-llm explain` tells why.
@@ -13,7 +14,7 @@ from typing import Any
 
 from freqtrade.persistence import Trade
 from freqtrade.strategy import IStrategy, stoploss_from_absolute, timeframe_to_seconds
-from pandas import DataFrame, Timedelta
+from pandas import DataFrame, Timedelta, Timestamp
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store import Decided, Store  # freqtrade loads this file alone
@@ -52,7 +53,15 @@ class TradingLlmStrategy(IStrategy):
                             current_time: datetime, entry_tag: str | None, side: str, **kwargs: Any) -> bool:  # fmt: skip
         """Not after its time, by the trade's own clock."""
         decided = self.store.one(entry_tag or "")
-        return decided is not None and current_time.astimezone(UTC) < datetime.fromisoformat(decided.valid_until)
+        if decided is None or (decided.stop_loss is not None and rate <= decided.stop_loss):
+            return False  # freqtrade takes a stop that is passed already for none
+        return self._in_time(decided, current_time)
+
+    def confirm_trade_exit(self, pair: str, trade: Trade, order_type: str, amount: float, rate: float, time_in_force: str,
+                           exit_reason: str, current_time: datetime, **kwargs: Any) -> bool:  # fmt: skip
+        """Likewise where it was decided; stops and targets are always in time."""
+        decided = self.store.one(exit_reason)
+        return decided is None or self._in_time(decided, current_time)
 
     def custom_stake_amount(self, pair: str, current_time: datetime, current_rate: float, proposed_stake: float,
                             min_stake: float | None, max_stake: float, leverage: float, entry_tag: str | None,
@@ -73,20 +82,26 @@ class TradingLlmStrategy(IStrategy):
 
     def custom_exit(self, pair: str, trade: Trade, current_time: datetime, current_rate: float,
                     current_profit: float, **kwargs: Any) -> str | None:  # fmt: skip
-        """At the decision's target, which is a price."""
+        """At the decision's target or beyond its stop, which are prices: a stop that a gap passed is none to freqtrade."""
         decided = self.store.one(trade.enter_tag or "")
-        reached = decided is not None and decided.take_profit is not None and current_rate >= decided.take_profit
-        return "take_profit" if reached else None
+        if decided is not None and decided.take_profit is not None and current_rate >= decided.take_profit:
+            return "take_profit"
+        return "stop" if decided is not None and decided.stop_loss is not None and current_rate <= decided.stop_loss else None
+
+    @staticmethod
+    def _in_time(decided: Decided, now: datetime) -> bool:
+        return now.astimezone(UTC) < datetime.fromisoformat(decided.valid_until)
 
     def _marked(self, dataframe: DataFrame, pair: str, actions: tuple[str, ...], signal: str, tag: str) -> DataFrame:
         closes = dataframe["date"] + Timedelta(seconds=timeframe_to_seconds(self.timeframe))
         dataframe[signal], dataframe[tag] = 0, None
         if closes.empty:
             return dataframe
-        for decided in self._decided(pair, closes.iloc[0], closes.iloc[-1]):
-            if decided.action in actions:
-                dataframe.loc[closes == decided.as_of, [signal, tag]] = (1, decided.decision_id)
+        found = (each for each in self._decided(pair, closes.iloc[0], closes.iloc[-1]) if each.action in actions)
+        tags = closes.map({Timestamp(each.as_of): each.decision_id for each in found})
+        dataframe[signal], dataframe[tag] = tags.notna().astype(int), tags.astype(object).where(tags.notna(), None)
         return dataframe
 
     def _decided(self, pair: str, first: Any, last: Any) -> list[Decided]:
-        return self.store.between(pair, *(f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (first, last)))
+        span = (f"{each:%Y-%m-%dT%H:%M:%S}.000Z" for each in (first, last))
+        return self.store.between(self.config["trading_llm_bot_id"], pair, *span)

@@ -32,6 +32,7 @@ def configuration(folder: Path, store: Path, pair: str) -> dict[str, Any]:
         "max_open_trades": 1, "exchange": {"name": "binance", "pair_whitelist": [pair], "enable_ws": False},
         "pairlists": [{"method": "StaticPairList"}], "entry_pricing": {"price_side": "other"},
         "exit_pricing": {"price_side": "other"}, "trading_llm_store": str(store),
+        "trading_llm_bot_id": "bot",
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
     told = {

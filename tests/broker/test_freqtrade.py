@@ -34,6 +34,8 @@ def test_freqtrade_trades_what_was_decided_and_nothing_else(tmp_path: Path) -> N
         at(4, "stopped", "BUY", stop_loss=17_137.0),
         at(6, "at its target", "BUY", take_profit=17_200.0),
         at(5, "of another pair", "BUY", symbol="ETHUSDT"),
+        at(5, "of another bot", "BUY", bot_id="other"),
+        at(7, "gapped through its stop", "BUY", stop_loss=18_000.0),
     ):
         store.write(each)
     python = environment_of("freqtrade") / "bin" / "python"

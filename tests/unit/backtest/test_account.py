@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backtest.account import Account, Trader, equity
+from backtest.account import LEVERAGE_MAX, Account, Trader, equity
 from backtest.bars import Bars
 from backtest.costs import Costs, Market
 from backtest.orders import Order
@@ -183,3 +183,47 @@ def test_the_curve_over_all_candles_is_the_one_reckoned_fill_by_fill(market: Any
         assert worth[bar] == pytest.approx(cash + units * price)
         assert market == "perp" or (units >= -1e-9 and cash >= -1e-9)
     assert at == len(account.fills) > 30
+
+
+def test_a_gap_through_a_stop_ends_it_before_an_order_at_that_open() -> None:
+    own = bars([100] * 4, [100] * 4, [80] * 4, [80] * 4)
+    account, worth = traded(own, order(0, stop=95.0), order(2, size=0.1, stop=50.0))
+    assert [(each.why, each.bar, each.price) for each in account.fills] == [("order", 0, 100), ("stop", 2, 80), ("order", 2, 80)]
+    assert worth[-1] == pytest.approx(0.9)
+
+
+def test_what_is_added_without_a_stop_keeps_the_one_that_there_is() -> None:
+    account, _ = traded(bars([100] * 4, [100] * 4, [100, 100, 90, 90]), order(0, stop=95.0), order(1, size=0.1))
+    assert [(each.why, each.price) for each in account.fills][-1] == ("stop", 95)
+
+
+@pytest.mark.parametrize(("action", "moved"), [("BUY", 60.0), ("SELL", 140.0)])
+def test_a_perpetual_account_holds_no_more_than_its_leverage_and_ends_at_nothing(action: str, moved: float) -> None:
+    prices = [100.0] * 25 + [moved] + [100.0] * 3
+    orders = [order(n, action, size=0.5) for n in range(20)] + [order(26, "BUY")]
+    account, worth = traded(flat(*prices), *orders, market="perp", costs=Costs(10, 5, 0))
+    held = sum(each.units for each in account.fills if each.why == "order")
+    assert abs(held) * 100 == pytest.approx(LEVERAGE_MAX, rel=0.02)
+    assert account.fills[-1].why == "liquidated" and account.missed == {"nothing to do": len(orders) - len(account.fills) + 1}
+    assert worth[25:] == pytest.approx([0, 0, 0, 0], abs=1e-9)
+
+
+def test_a_stop_before_the_price_of_ruin_ends_it_first() -> None:
+    own = bars([100] * 4, [100, 100, 60, 60])
+    account, worth = traded(own, *(order(0, size=3.0, stop=90.0),), market="perp")
+    assert (account.fills[-1].why, account.fills[-1].price) == ("stop", 90) and worth[-1] == pytest.approx(0.7)
+
+
+def test_what_is_bought_at_a_close_pays_no_funding_for_that_candle() -> None:
+    day_ms = 86_400_000
+    own = Bars(day_ms, FIRST_MS + np.arange(3) * day_ms, *np.full((4, 3), 100.0))
+    late = order(0, size=1.0, moment_ms=FIRST_MS + day_ms // 2, until_ms=FIRST_MS + day_ms)
+    _, worth = traded(own, late, costs=Costs(0, 0, 100), market="perp")
+    assert worth == pytest.approx([1, 0.97, 0.94])
+
+
+def test_no_order_is_filled_before_one_that_came_before_it() -> None:
+    own = bars([100, 120, 100, 120], [120] * 4)
+    knew = order(0.03, as_of_ms=FIRST_MS + 1)
+    account, _ = traded(own, knew, order(0.08, "CLOSE", 1, as_of_ms=FIRST_MS))
+    assert [(each.price, each.closing) for each in account.fills] == [(120, True), (120, True)]

@@ -21,8 +21,10 @@ from backtest.curve import Setting, curve_of, held
 from backtest.figures import figures_of
 from backtest.report import PROVES, page
 from backtest.trial import TrialError, tried
+from replay import export, shelf
 from schemas.action import Action
 from schemas.decision import Status
+from schemas.topic import DECISIONS
 from tests.unit.backtest.decisions import acting, put
 from tests.unit.backtest.markets import FIRST_MS, STEP_MS, bars, flat, order
 from trading_llm.cli import app
@@ -93,10 +95,10 @@ def test_chance_trades_as_much_and_elsewhere_and_the_same_seed_the_same() -> Non
     own = setting(S=walk(2))
     orders = {("a", "S"): [order(n, size=0.01, stop=1.0, price=100.0, account=("a", "S")) for n in range(0, 400, 10)]}
     ours = curve_of(orders, own)
-    one, other, third = ([each.worth.iloc[-1] for each in drawn(orders, own, seed, 20)] for seed in (1, 1, 2))
+    one, other, third = ([each.worth.iloc[-1] for each in drawn(ours, own, seed, 20)] for seed in (1, 1, 2))
     assert one == other != third
     assert len(set(one)) == 20
-    for each in drawn(orders, own, 3, 20):
+    for each in drawn(ours, own, 3, 20):
         assert each.turnover == pytest.approx(ours.turnover, rel=0.1)
         fills = each.accounts["a", "S"].fills
         assert {fill.bar for fill in fills} - set(range(400))
@@ -125,12 +127,53 @@ def test_no_figure_is_of_two_cutoffs(folder: Path) -> None:
     trial = tried(folder, {"S": walk(3)}, Costs(), "spot", draws=20)
     assert [(each.cutoff, each.orders) for each in trial.parts] == [("past_cutoff", 50), ("in_window", 50)]
     accounts = [part.curves["decisions"].accounts.values() for part in trial.parts]
-    fills = [{fill.order.cutoff for account in own for fill in account.fills} for own in accounts]
+    fills = [{fill.order.cutoff for account in own for fill in account.fills if fill.why == "order"} for own in accounts]
     assert fills == [{"past_cutoff"}, {"in_window"}]
     assert trial.statuses == {"ABSTAINED_LOW_CONFIDENCE": 5, "DECIDED": 101} and trial.unmarketed == {"ELSE": 1}
     for part in trial.parts:
         assert set(part.figures) == {"decisions", "HOLD", "buy and hold"} and 0 <= part.chance.beaten <= 1
         assert part.figures["HOLD"].total_return == 0
+
+
+def test_a_cutoffs_figures_are_of_its_own_time_alone(tmp_path: Path) -> None:
+    """A market doubles while a model may remember it, and stands still after that."""
+    risen = flat(*np.linspace(100, 200, 100), *([200.0] * 100))
+    made = [acting(FIRST_MS + n * STEP_MS, "in_window" if n < 99 else "past_cutoff", symbol="S") for n in (0, 98, 110, 190)]
+    past, within = tried(put(tmp_path / "run", made), {"S": risen}, FREE, "spot", draws=20).parts
+    assert (past.cutoff, past.figures["buy and hold"].total_return) == ("past_cutoff", 0)
+    assert within.figures["buy and hold"].total_return > 0.9
+    assert not past.chance.total_returns.any() and within.chance.total_returns.any()
+
+
+def test_what_another_cutoff_decides_about_ends_what_is_held(tmp_path: Path) -> None:
+    """The price triples when the bot has long sold, by another model."""
+    prices = flat(*([100.0] * 60), *([300.0] * 60))
+    made = [
+        acting(FIRST_MS, "in_window", symbol="S"),
+        acting(FIRST_MS + 50 * STEP_MS, "past_cutoff", symbol="S", action=Action.CLOSE),
+        acting(FIRST_MS + 110 * STEP_MS, "in_window", symbol="S", action=Action.CLOSE),
+    ]
+    _, within = tried(put(tmp_path / "run", made), {"S": prices}, FREE, "spot", draws=20).parts
+    assert within.figures["decisions"].total_return == 0
+    (account,) = within.curves["decisions"].accounts.values()
+    assert [each.why for each in account.fills] == ["order", "handed on"]
+
+
+def test_chance_is_as_long_in_the_market_and_trades_what_was_filled() -> None:
+    own = setting(S=flat(*([100.0] * 2_000)))
+    pairs = [(order(n, size=1.0), order(n + 2, "CLOSE", 1)) for n in range(0, 400, 4)]
+    ours = curve_of({("a", "S"): [*(each for pair in pairs for each in pair), order(5_000)]}, replace(own, costs=Costs()))
+    for each in drawn(ours, replace(own, costs=Costs()), 1, 20):
+        assert each.turnover == pytest.approx(ours.turnover, rel=0.02)
+        assert each.accounts["a", "S"].missed.total() <= 1
+        assert each.worth.iloc[-1] == pytest.approx(ours.worth.iloc[-1], rel=0.02)
+
+
+def test_markets_of_several_candle_lengths_have_points_as_far_apart_as_the_longest() -> None:
+    minutes, hours = walk(1, 600), replace(walk(2, 10), step_ms=60 * STEP_MS, opens_ms=FIRST_MS + np.arange(10) * 60 * STEP_MS)
+    both = setting(S=minutes, T=hours)
+    assert both.periods_per_year == 365 * 24
+    assert len(held(both).worth) == 10 and held(both).worth.index.diff().max() == held(both).worth.index.diff().min()
 
 
 def test_the_page_needs_nothing_else_and_says_what_it_proves(folder: Path) -> None:
@@ -148,6 +191,12 @@ def test_without_decisions_or_without_their_markets_it_says_so(folder: Path, tmp
         tried(folder, {"T": walk(1)}, Costs(), "spot")
 
 
+def as_export(folder: Path, decisions: int) -> None:
+    """The folder as an export that held so many decisions."""
+    records = dict.fromkeys(export.TOPICS, 0) | {DECISIONS: decisions}
+    shelf.written(folder / export.FILE, export.Export(FIRST_MS, FIRST_MS + 1, (), complete=True, records=records).to_bytes())
+
+
 def test_the_command_writes_page_and_figures(folder: Path, tmp_path: Path) -> None:
     candles = tmp_path / "s.csv"
     own = walk(3, 2_200)
@@ -156,9 +205,17 @@ def test_the_command_writes_page_and_figures(folder: Path, tmp_path: Path) -> No
     out = tmp_path / "page.html"
     runner = CliRunner()
     told = ["backtest", str(folder), "--candles", f"S={candles}", "--out", str(out), "--draws", "20"]
+    for records, said in ((None, "is no manifest of a replay"), (105, "must be 105 of decisions, as export.json says, not 106")):
+        if records is not None:
+            as_export(folder, records)
+        half = runner.invoke(app, told)
+        assert half.exit_code == 2 and said in " ".join(half.stderr.split()), half.stderr
+    as_export(folder, 106)
     done = runner.invoke(app, [*told, "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
+    assert found["without_candles"] == {"ELSE": 1}
+    assert found["parts"]["past_cutoff"]["not_filled"]["nothing to do"] > 0
     assert found["page"] == str(out) and set(found["parts"]) == {"past_cutoff", "in_window"}
     assert out.read_text().startswith("<!doctype html>")
     assert runner.invoke(app, told).exit_code == 0
