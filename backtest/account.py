@@ -71,7 +71,7 @@ class Trader:
         for order in sorted(orders, key=lambda each: each.moment_ms):
             place = self._place(order)
             if place is None:
-                self._account.missed["no candle before its time was over"] += 1
+                self._miss(order, "no candle before its time was over")
                 continue
             bar, closing = max(place, self._last)  # none goes before one that came before it
             self._leave(bar + closing)
@@ -103,10 +103,8 @@ class Trader:
         price = float((self._bars.close if closing else self._bars.open)[bar])
         units = self._wanted(order, price)
         if abs(units) * price < LEAST:
-            if order.handed:
-                return
             sold = order.action is Action.SELL and self._market == "spot"
-            self._account.missed["nothing to sell" if sold else "nothing to do"] += 1
+            self._miss(order, "nothing to sell" if sold else "nothing to do")
             return
         before = self._units
         self._book(bar, units, self._costs.slipped(price, units), "handed on" if order.handed else "order", order, closing)
@@ -115,6 +113,10 @@ class Trader:
         if self._units * units > 0:  # what it added to, or turned; what it only reduced keeps its own
             self._stop, self._target = order.stop or self._stop, order.target or self._target
         self._looked = max(self._looked, bar + closing)
+
+    def _miss(self, order: Order, why: str) -> None:
+        if not order.handed:  # another cut-off's, which counts it
+            self._account.missed[why] += 1
 
     def _wanted(self, order: Order, price: float) -> float:
         if order.action is Action.CLOSE:
