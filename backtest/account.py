@@ -24,10 +24,10 @@ from schemas.action import Action
 
 PROMPT_SHARE: Final = 0.1  # of a candle: until then its open is the price of the moment
 EIGHT_HOURS_MS: Final = 8 * 3_600_000
-ORDERED: Final = ("order", "handed on")
+ORDERED: Final = ("order", "ceded")
 LEAST: Final = 1e-9  # units of a capital of 1 that are nothing
 LEVERAGE_MAX: Final = 3.0  # on a perpetual market; a cautious bot's
-Why = Literal["order", "stop", "target", "liquidated", "handed on"]
+Why = Literal["order", "stop", "target", "liquidated", "ceded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Trader:
             self._miss(order, "nothing to sell" if sold else "nothing to do")
             return
         before = self._units
-        self._book(bar, units, self._costs.slipped(price, units), "handed on" if order.handed else "order", order, closing)
+        self._book(bar, units, self._costs.slipped(price, units), "ceded" if order.cedes else "order", order, closing)
         if self._units == 0 or before * self._units < 0:
             self._stop = self._target = None
         if self._units * units > 0:  # what it added to, or turned; what it only reduced keeps its own
@@ -115,7 +115,7 @@ class Trader:
         self._looked = max(self._looked, bar + closing)
 
     def _miss(self, order: Order, why: str) -> None:
-        if not order.handed:  # another cut-off's, which counts it
+        if not order.cedes:  # another cut-off's, which counts it
             self._account.missed[why] += 1
 
     def _wanted(self, order: Order, price: float) -> float:
@@ -133,18 +133,19 @@ class Trader:
     def _leave(self, until: int) -> None:
         """Stop or target, in the candles before this one that were not looked through."""
         first, self._looked = self._looked, max(self._looked, until)
-        if self._units != 0 and (found := self._reached(first, until)) is not None:
-            self._end(*found)
+        bars, own = self._bars, slice(first, until)
+        self._end_where(first, bars.open[own], bars.low[own], bars.high[own])
 
     def _leave_at_open(self, bar: int) -> None:
         """Stop or target where this candle opens beyond it: that is before anybody's order at that open."""
         opened = self._bars.open[bar : bar + 1]
-        alone = Bars(self._bars.step_ms, self._bars.opens_ms[bar : bar + 1], opened, opened, opened, opened)
-        if self._units != 0 and (found := self._reached(0, 1, alone)) is not None:
-            self._end(bar, *found[1:])
+        self._end_where(bar, opened, opened, opened)
 
-    def _end(self, bar: int, price: float, why: Why) -> None:
-        self._book(bar, -self._units, price, why, self._account.fills[-1].order)
+    def _end_where(self, first: int, opens: Numbers, lows: Numbers, highs: Numbers) -> None:
+        if self._units == 0 or (found := self._reached(opens, lows, highs)) is None:
+            return
+        after, price, why = found
+        self._book(first + after, -self._units, price, why, self._account.fills[-1].order)
         self._stop = self._target = None
 
     def _ruin(self) -> float | None:
@@ -153,29 +154,23 @@ class Trader:
         price = -self._cash / (self._costs.slipped(1.0, -side) * (self._units - abs(self._units) * self._costs.fee))
         return price if self._market == "perp" and price > 0 else None
 
-    def _reached(self, first: int, until: int, own: Bars | None = None) -> tuple[int, float, Why] | None:
-        bars, long = own or self._bars, self._units > 0
-        opens, lows, highs = bars.open[first:until], bars.low[first:until], bars.high[first:until]
-        stops = _where(self._stop, lows if long else highs, below=long)
-        ruin = self._ruin()
-        ruins = _where(ruin, lows if long else highs, below=long)
-        if ruin is not None and ruins < len(opens) and self._ruined_first(ruin, ruins, stops):
-            return first + ruins, self._costs.slipped(ruin, -self._units), "liquidated"
+    def _reached(self, opens: Numbers, lows: Numbers, highs: Numbers) -> tuple[int, float, Why] | None:
+        """The first of these candles that ends it, at which price, and why."""
+        long, ruin = self._units > 0, self._ruin()
+        nearer, farther = (max, min) if long else (min, max)  # of two prices below what it is worth, the one that comes first
+        level = nearer((each for each in (self._stop, ruin) if each is not None), default=None)
+        stops = _where(level, lows if long else highs, below=long)
         targets = _where(self._target, highs if long else lows, below=not long)
         if min(stops, targets) == len(opens):
             return None
         if stops <= targets:
-            assert self._stop is not None
-            gapped = min(self._stop, opens[stops]) if long else max(self._stop, opens[stops])
-            return first + stops, self._costs.slipped(float(gapped), -self._units), "stop"
+            assert level is not None
+            price = farther(level, float(opens[stops]))
+            if ruin is not None and nearer(price, ruin) == ruin:
+                return stops, self._costs.slipped(ruin, -self._units), "liquidated"
+            return stops, self._costs.slipped(price, -self._units), "stop"
         assert self._target is not None
-        better = max(self._target, opens[targets]) if long else min(self._target, opens[targets])
-        return first + targets, float(better), "target"  # somebody waited there for us: nothing slips
-
-    def _ruined_first(self, ruin: float, ruins: int, stops: int) -> bool:
-        """Whether it is ruined before its stop ends it: earlier, or in the same candle where the stop is beyond."""
-        beyond = self._stop is None or (self._stop <= ruin if self._units > 0 else self._stop >= ruin)
-        return ruins < stops or (ruins == stops and beyond)
+        return targets, nearer(self._target, float(opens[targets])), "target"  # somebody waited there for us: nothing slips
 
     def _book(self, bar: int, units: float, price: float, why: Why, order: Order, closing: bool = False) -> None:
         self._cash -= units * price + abs(units) * price * self._costs.fee

@@ -35,7 +35,7 @@ class Order:
     as_of_ms: int  # up to when it knows its market
     model: str
     cutoff: Cutoff
-    handed: bool = False  # it ends what is held, since the market is another one's from here on
+    cedes: bool = False  # it ends what is held, since the market is another one's from here on
 
     @property
     def symbol(self) -> str:

@@ -114,9 +114,9 @@ def _fills(part: Part) -> str:
     for (bot_id, symbol), account in accounts.items():
         whys = Counter(each.why for each in account.fills)
         missed = ", ".join(f"{count} {why}" for why, count in account.missed.items()) or "none"
-        ends = (whys[each] for each in ("order", "stop", "target", "liquidated", "handed on"))
+        ends = (whys[each] for each in ("order", "stop", "target", "liquidated", "ceded"))
         rows.append((f"{bot_id} on {symbol}", *ends, missed))
-    heads = ("account", "orders filled", "stops", "targets", "liquidated", "handed on to another cut-off", "not filled")
+    heads = ("account", "orders filled", "stops", "targets", "liquidated", "ceded to another cut-off", "not filled")
     return _table(heads, rows)
 
 

@@ -96,7 +96,7 @@ def _part(cutoff: Cutoff, told: Sequence[Told], orders: Sequence[Order], whole: 
     by_account: dict[Key, list[Order]] = {key: [] for key in accounts}
     for each in orders:
         if each.account in by_account:
-            by_account[each.account].append(each if each.cutoff == cutoff else _handing_on(each))
+            by_account[each.account].append(each if each.cutoff == cutoff else _ceding(each))
     ours = curve_of(by_account, setting)
     curves = {DECISIONS: ours, "HOLD": curve_of({}, setting), "buy and hold": held(setting)}
     figures = {name: figures_of(curve, setting.periods_per_year) for name, curve in curves.items()}
@@ -114,9 +114,9 @@ def _windows(cutoff: Cutoff, told: Sequence[Told], mine: Sequence[Order], market
     return found
 
 
-def _handing_on(order: Order) -> Order:
+def _ceding(order: Order) -> Order:
     """The order of another cut-off, as it is for this one: from here on the market is held for that one's reasons."""
-    return replace(order, action=Action.CLOSE, handed=True)
+    return replace(order, action=Action.CLOSE, cedes=True)
 
 
 def _chance(curves: Sequence[Curve], ours: Curve) -> Chance:

@@ -80,7 +80,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CandleError(f"--csv: {error}") from None
+        raise CandleError(f"{path}: {error}") from None
 
 
 def contexts_of(symbol: str, file: Path, partition: int = 0, every: int = 1) -> Iterator[Record]:
@@ -142,16 +142,12 @@ def _check_moments(file: Path, row: Row, as_of_ms: int) -> None:
         try:
             moment_ms = instant_ms(value)
         except ValueError as error:
-            if not _says_moment(name):
+            if not is_moment(name):
                 continue
             raise CandleError(f"{file} line {row.line}: {name}: {error}") from None
-        if moment_ms > as_of_ms and (isinstance(value, str) or _says_moment(name)):
+        if moment_ms > as_of_ms and (isinstance(value, str) or is_moment(name)):
             told = f"{rfc3339(moment_ms)} is newer than the candle's close {rfc3339(as_of_ms)}"
             raise CandleError(f"{file} line {row.line}: {name}: {told}: a context would know the future")
-
-
-def _says_moment(name: str) -> bool:
-    return is_moment(name) or name.casefold().endswith("_ms")
 
 
 def step_of(file: Path) -> int:

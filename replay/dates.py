@@ -38,15 +38,15 @@ _LARGE: Final = re.compile(
     r"(?<![A-Z])(?:May|March|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?![a-z])\.?"
     r"|(?<![A-Za-z])(?:MAY|MARCH|JAN|FEB|MAR|APR|JUN|JUL|AUG|SEPT?|OCT|NOV|DEC|MON|TUE|WED|THU|FRI|SAT|SUN)(?![A-Za-z])"
 )
-
+# What a moment is called: `listed_at`, `SEEN_TIME`, `updatedTime`, `expiry`, `open_ts_ms`, `close_time_utc`, `ack_ms`.
 _MOMENT: Final = re.compile(
-    r"(?:(?:^|[_ -])(?:at|time|ts|date)|[a-z](?:At|Time|Ts|Date)|timestamp|published|since|until|expir\w*)"
-    r"(?:[_ -]?(?:[mun]?s|Ms|utc|UTC))?$"
+    r"(?i)(?:(?:(?:^|[_ -])(?:at|time|ts|date)|(?-i:[a-z](?:At|Time|Ts|Date))|timestamp|published|since|until|expir\w*)"
+    r"(?:[_ -]?(?:[mun]?s|utc))?|[_ -]ms)$"
 )
 
 
 def is_moment(key: str) -> bool:
-    """Whether what goes by this name is a moment: `listed_at`, `updatedTime`, `expiry`, `open_ts_ms`, `close_time_utc`."""
+    """Whether a number that goes by this name is a moment, where it can be one."""
     return _MOMENT.search(key) is not None
 
 

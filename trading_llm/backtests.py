@@ -15,6 +15,7 @@ from replay.export import ExportError
 from replay.shelf import Damaged
 from trading_llm import say
 from trading_llm.exits import DidNotHold, WrongUse
+from trading_llm.market_files import market_files
 
 if TYPE_CHECKING:
     from backtest.trial import Part
@@ -52,7 +53,7 @@ def backtest(
     own = folder.parent if folder.name == plan.FILE else folder
     try:
         about = _about(own)
-        markets = {symbol: Bars.read(path) for symbol, path in _named(candles)}
+        markets = {symbol: Bars.read(path) for symbol, path in market_files("--candles", candles).items()}
         trial = tried(own, markets, Costs(fee_bps, slippage_bps, funding_bps), market, draws)
         out.write_text(page(trial, about), encoding="utf-8")
     except (TrialError, CandleError, plan.PlanError, ExportError) as error:
@@ -83,16 +84,6 @@ def _document(part: Part) -> dict[str, Any]:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:+.2f} %"
-
-
-def _named(candles: list[str]) -> list[tuple[str, Path]]:
-    named = [each.partition("=") for each in candles]
-    if wrong := next((each for each, (symbol, _, path) in zip(candles, named, strict=True) if not symbol or not path), None):
-        raise WrongUse(f"--candles {wrong}: must be SYMBOL=FILE")
-    symbols = [symbol for symbol, _, _ in named]
-    if twice := next((each for each in symbols if symbols.count(each) > 1), None):
-        raise WrongUse(f"--candles {twice}: is given twice: want one file a market")
-    return [(symbol, Path(path)) for symbol, _, path in named]
 
 
 def _about(folder: Path) -> dict[str, str]:

@@ -28,6 +28,7 @@ from schemas.policy import Policy
 from schemas.policy_flaw import PolicyError
 from trading_llm import ledgers, say
 from trading_llm.exits import DidNotHold, WrongUse
+from trading_llm.market_files import market_files
 from trading_llm.moments import MOMENT, as_options, span_of
 from trading_llm.progress import Bar
 from trading_llm.surroundings import settings
@@ -200,13 +201,7 @@ def _candles(files: list[str], every: int, kept: Path, engine: str, source: Path
     """The candles' contexts, as an export has them."""
     if engine != "infer" or source is not None:
         raise WrongUse("--csv: goes with --engine infer and without --source: nobody has decided about candles yet")
-    named = [each.partition("=") for each in files]
-    if wrong := next((each for each, (symbol, _, path) in zip(files, named, strict=True) if not symbol or not path), None):
-        raise WrongUse(f"--csv {wrong}: must be SYMBOL=FILE")
-    symbols = [symbol for symbol, _, _ in named]
-    if twice := next((each for each in symbols if symbols.count(each) > 1), None):
-        raise WrongUse(f"--csv {twice}: is given twice: want one file a symbol")
-    return source_of({symbol: Path(path) for symbol, _, path in named}, every, kept)
+    return source_of(market_files("--csv", files), every, kept)
 
 
 def _exported(kept: Path, span: tuple[int, int]) -> Path:

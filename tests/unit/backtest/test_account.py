@@ -227,3 +227,8 @@ def test_no_order_is_filled_before_one_that_came_before_it() -> None:
     knew = order(0.03, as_of_ms=FIRST_MS + 1)
     account, _ = traded(own, knew, order(0.08, "CLOSE", 1, as_of_ms=FIRST_MS))
     assert [(each.price, each.closing) for each in account.fills] == [(120, True), (120, True)]
+
+
+def test_a_gap_through_a_stop_and_the_price_of_ruin_leaves_nothing_and_no_debt() -> None:
+    account, worth = traded(flat(100, 100, 20, 500), order(0, size=3.0, stop=90.0), market="perp")
+    assert account.fills[-1].why == "liquidated" and worth == pytest.approx([1, 1, 0, 0])

@@ -156,7 +156,7 @@ def test_what_another_cutoff_decides_about_ends_what_is_held(tmp_path: Path) -> 
     _, within = tried(put(tmp_path / "run", made), {"S": prices}, FREE, "spot", draws=20).parts
     assert within.figures["decisions"].total_return == 0
     (account,) = within.curves["decisions"].accounts.values()
-    assert [each.why for each in account.fills] == ["order", "handed on"]
+    assert [each.why for each in account.fills] == ["order", "ceded"]
 
 
 def test_chance_is_as_long_in_the_market_and_trades_what_was_filled() -> None:

@@ -70,7 +70,7 @@ def test_no_context_is_given_out_of_a_file_that_knows_the_future_further_down(tm
 def test_a_number_is_a_moment_where_its_column_says_so(tmp_path: Path) -> None:
     later = str(FIRST_MS + 10**9)
     assert next(contexts_of("S", candles(tmp_path, "cap", later)))
-    for name in ("listed_time", "updatedAt", "open_ts"):
+    for name in ("listed_time", "updatedAt", "open_ts", "Published_At", "SEEN_TIME", "ACK_MS", "closeTimeMs"):
         with pytest.raises(CandleError, match=f"line 2: {name}: .* is newer"):
             next(contexts_of("S", candles(tmp_path, name, later)))
 
