@@ -107,7 +107,7 @@ def _part(cutoff: Cutoff, told: Sequence[Told], orders: Sequence[Order], whole: 
 def _windows(cutoff: Cutoff, told: Sequence[Told], mine: Sequence[Order], markets: Mapping[str, Bars]) -> Mapping[str, Bars]:
     """Of each market the candles from the first to the last decision of this cut-off: others say nothing of it."""
     found = {}
-    for symbol in {each.symbol for each in mine}:
+    for symbol in sorted({each.symbol for each in mine}):
         moments = [each.as_of_ms for each in told if (each.cutoff, each.symbol) == (cutoff, symbol) and each.as_of_ms is not None]
         lives = [moment for each in mine if each.symbol == symbol for moment in (each.moment_ms, each.until_ms)]
         found[symbol] = markets[symbol].between(min(moments + lives), max(moments + lives))

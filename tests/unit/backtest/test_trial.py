@@ -145,6 +145,14 @@ def test_a_cutoffs_figures_are_of_its_own_time_alone(tmp_path: Path) -> None:
     assert not past.chance.total_returns.any() and within.chance.total_returns.any()
 
 
+def test_a_page_is_the_same_each_time(tmp_path: Path) -> None:
+    """Names of markets stand in their order, whatever order a set of them has."""
+    symbols = [f"S{number}" for number in range(9)]
+    folder = put(tmp_path / "run", [acting(FIRST_MS, symbol=symbol) for symbol in reversed(symbols)])
+    (part,) = tried(folder, dict.fromkeys(symbols, walk(1, 50)), FREE, "spot", draws=20).parts
+    assert list(part.markets) == symbols
+
+
 def test_what_another_cutoff_decides_about_ends_what_is_held(tmp_path: Path) -> None:
     """The price triples when the bot has long sold, by another model."""
     prices = flat(*([100.0] * 60), *([300.0] * 60))
