@@ -116,7 +116,9 @@ def export(pipeline: Pipeline, folder: Path, span: tuple[str, ...]) -> dict[str,
 
 
 def replay(ran: Ran, runs: Path, *more: str, source: bool = True) -> dict[str, Any]:
-    return dict(json.loads(tried(ran, runs, *more, source=source).stdout))
+    done = tried(ran, runs, *more, source=source)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
 
 def tried(ran: Ran, runs: Path, *more: str, source: bool = True) -> subprocess.CompletedProcess[str]:
