@@ -20,7 +20,7 @@ IN_A_LANE = frozenset({
     "claim.after_fence", "claim.after_offset", "read.after_poll", "decide.after_answer", "lane.after_begin",
     "lane.after_produce", "lane.after_offsets", "lane.before_end", "lane.after_end", "revoke.inside",
 })  # fmt: skip
-BETWEEN_FILES = frozenset({"export.after_file", "replay.after_ask", "replay.after_chunk"})
+BETWEEN_FILES = frozenset({"export.after_file", "replay.after_ask", "replay.after_chunk", "replay.after_outcome"})
 NAMES = IN_A_LANE | BETWEEN_FILES
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 

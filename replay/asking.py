@@ -97,6 +97,7 @@ class _Asking:
         self._waiting.discard(src)
         self.told(len(self.outcomes))
         self._heard.set()
+        reach("replay.after_outcome")
 
     def _is_of_another(self, src: Source, record: Record) -> bool:
         """Whether this is the dead letter of a repeat, and what it repeats has another outcome, or is still to have it."""

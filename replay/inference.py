@@ -29,7 +29,7 @@ from schemas.topic import DECISIONS, Side
 
 # The name that this run has in the log: dedupe is within it, so no other may have it; and the policy that was in force.
 RUN: Final = "run.json"
-ASKED: Final = "asked"  # a file of contexts that is being asked: where the log stood before
+ASKED: Final = "asked"  # what is being asked: under which name, and where the log stood before
 
 Told = Callable[[int, int], None]  # how many contexts have their outcome, of how many
 
@@ -83,18 +83,37 @@ def _run_id(folder: Path, means: Means) -> str:
 def asked_about(wanted: Plan, means: Means, folder: Path, model: str, records: Sequence[Record], told: Told) -> None:
     """Ask this model about these contexts of one file, and keep its answers beside the source. Raises Unanswered and Fatal.
 
-    Each time under another name: where it was killed, it is all asked again.
+    Where it was killed, it goes on; once its answers are kept, asking again is another asking, under another name.
     """
-    run_id = f"{_run_id(folder, means)}-{secrets.token_hex(4)}-{model}"
+    first = records[0].source
+    note = folder / ASKED / f"{model}-{first.partition}-{first.offset}.json"
+    asking = _Noted.at(note, means, f"{_run_id(folder, means)}-{secrets.token_hex(4)}-{model}")
     put = [steered(each, model) for each in records]
-    since = asyncio.run(stands(means.settings))
-    outcomes = asyncio.run(ask(means.settings, since, run_id, put, lambda done: told(done, len(records))))
+    outcomes = asyncio.run(ask(means.settings, asking.since, asking.run_id, put, lambda done: told(done, len(records))))
     found = [(each, outcomes[each.source]) for each in records]
     made = [kept(each, Decision.from_bytes(came.value)) for each, came in found if _is_decision(came)]
     if made:
-        first = made[0].source
-        book = Book(DECISIONS, shelf.day_of(records[0].timestamp_ms), first.partition, first.offset)
-        shelf.put(wanted.source / ANSWERS / run_id, book, made, first.offset)
+        book = Book(DECISIONS, shelf.day_of(records[0].timestamp_ms), first.partition, made[0].source.offset)
+        shelf.put(wanted.source / ANSWERS / asking.run_id, book, made, book.first)
+    note.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The name that an asking has in the log, and where the log stood before it."""
+
+    run_id: str
+    since: Ends
+
+    @classmethod
+    def at(cls, note: Path, means: Means, run_id: str) -> _Noted:
+        """The one that was noted here before it was killed, else a new one of this name, noted now."""
+        if not note.exists():
+            ends = asyncio.run(stands(means.settings))
+            begun = {"run_id": run_id, "since": [[*place, end] for place, end in ends.items()]}
+            shelf.written(note, json.dumps(begun).encode())
+        found = json.loads(note.read_bytes())
+        return cls(found["run_id"], {(topic, partition): end for topic, partition, end in found["since"]})
 
 
 def asked_in(source: Path, folder: Path, means: Means) -> int:
@@ -123,18 +142,13 @@ class _Run:
             return done
         records = [each for each in shelf.read(self.plan.source, book) if self._wants(each)]
         put = [self._masked(each) for each in records] if self.plan.mask else records
-        outcomes = asyncio.run(ask(self.means.settings, self._since(book), self.run_id, put, told))
+        note = self.folder / ASKED / f"{book.name.replace('/', '-')}.json"
+        asking = _Noted.at(note, self.means, self.run_id)
+        outcomes = asyncio.run(ask(self.means.settings, asking.since, asking.run_id, put, told))
         made = Made()
         for record in records:
             self._take(made, record, outcomes[record.source])
         return keep(made, book, self.folder, self.plan.source / ANSWERS / self.run_id)
-
-    def _since(self, book: Book) -> Ends:
-        file = self.folder / ASKED / f"{book.name.replace('/', '-')}.json"
-        if not file.exists():
-            ends = asyncio.run(stands(self.means.settings))
-            shelf.written(file, json.dumps([[*place, end] for place, end in ends.items()]).encode())
-        return {(topic, partition): end for topic, partition, end in json.loads(file.read_bytes())}
 
     def _wants(self, record: Record) -> bool:
         symbols = self.plan.symbols

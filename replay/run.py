@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,6 @@ AHEAD: Final = 2  # chunks a process has before it, so that none waits for the n
 GARBAGE_AFTER: Final = 50_000  # objects, a hundred contexts' worth: looking each 700 took a tenth of the time
 RUN_DIGITS: Final = 12
 ROUNDS_MAX: Final = ATTEMPTS_MAX + 1
-RUNS_MAX: Final = 10_000  # of one plan, side by side
 
 Told = Callable[[str, int, int], None]  # what is done now, how much of it, of how much
 
@@ -46,7 +45,7 @@ class Stopped(Exception):
 def folder_of(runs: Path, wanted: Plan, means: Means) -> Path:
     """Where this plan's run is kept: the one that was stopped, else a new one beside those that are done."""
     name = plan.plan_digest(wanted, means)[:RUN_DIGITS]
-    found = (runs / f"{name}-{number}" for number in range(1, RUNS_MAX))
+    found = (runs / f"{name}-{number}" for number in count(1))
     return next(folder for folder in found if not (folder / plan.FILE).exists())
 
 

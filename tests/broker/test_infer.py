@@ -105,18 +105,22 @@ async def test_what_was_asked_of_the_running_models_is_kept_and_the_live_topics_
 async def test_a_run_that_was_killed_goes_on_and_asks_nothing_twice(
     ran: Ran, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ran.pipeline.environment, "TRADING_LLM_STOP_POINTS", f"replay.after_ask=kill@{KILLED_AT}")
-    assert tried(ran, ran.ledger.parent / "runs", "--engine", "infer").returncode == -9
-    monkeypatch.delitem(ran.pipeline.environment, "TRADING_LLM_STOP_POINTS")
+    kill_half_way(ran, monkeypatch, "replay.after_ask", "--engine", "infer")
     run = infer(ran)
     assert len({each.context_id for each in kept(run)}) == run["decisions"] == sum(ran.outcomes.values()) - 2
     asked = await in_the_log(broker.bootstrap, Side.REPLAYS.contexts)
     assert [*asked.values()] == [run["contexts"]], "one run, and each context once in it"
 
 
+def kill_half_way(ran: Ran, monkeypatch: pytest.MonkeyPatch, point: str, *how: str) -> None:
+    monkeypatch.setitem(ran.pipeline.environment, "TRADING_LLM_STOP_POINTS", f"{point}=kill@{KILLED_AT}")
+    assert tried(ran, ran.ledger.parent / "runs", *how).returncode == -9
+    monkeypatch.delitem(ran.pipeline.environment, "TRADING_LLM_STOP_POINTS")
+
+
 @pytest.mark.parametrize("how", [("--engine", "infer"), ("--on-miss", "infer", "--processes", "2")])
 async def test_a_prompt_that_changed_is_asked_once_and_is_a_record_then(
-    ran: Ran, broker: Broker, fresh_redis: RedisServer, tmp_path: Path, how: tuple[str, ...]
+    ran: Ran, broker: Broker, fresh_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
 ) -> None:
     changed = tmp_path / "models"
     shutil.copytree(REPOSITORY / "deploy" / "models", changed)
@@ -131,12 +135,15 @@ async def test_a_prompt_that_changed_is_asked_once_and_is_a_record_then(
     assert missed.returncode == 1 and "what was recorded has another prompt" in missed.stderr
     own = running(ran.pipeline, qwen=FAULTS)
     next(own)
+    kill_half_way(ran, monkeypatch, "replay.after_outcome", *how)
     run = infer(ran, *how)
     own.close()
     recorded = tried(ran, tmp_path / "runs")
     assert recorded.returncode == 0, recorded.stderr
     found = json.loads(recorded.stdout)
     assert (found["misses"], found["engine_calls"]) == (0, 0) and run["engine_calls"] > SENT
+    asked = await in_the_log(broker.bootstrap, Side.REPLAYS.contexts)
+    assert sum(asked.values()) == (run["engine_calls"] if "--on-miss" in how else run["contexts"]), "nothing is asked twice"
     if "--on-miss" in how:
         assert found["root_digest"] == run["root_digest"], "the same deciders, and now the same records"
         assert run["decisions"] == found["decisions"] and {each.status for each in kept(run)} >= {"EXPIRED", "REJECTED"}
