@@ -28,7 +28,7 @@ async def begins(settings: Settings, topics: Sequence[str], since_ms: int) -> di
     """The first record of each partition that the log took at this moment or later, else its end. Raises Fatal."""
     places = _places(settings, topics)
     async with _asking(settings) as consumer:
-        found = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
+        found = await consumer.offsets_for_times(dict.fromkeys(places, max(0, since_ms)))
         after = await consumer.end_offsets(places)
     return {(each.topic, each.partition): found[each].offset if found[each] else after[each] for each in places}
 

@@ -134,6 +134,11 @@ async def test_the_live_run_held_all_that_a_replay_must_come_to_again(ran: Ran) 
     assert ran.outcomes["EXPIRED"] == 2
 
 
+async def test_a_range_may_begin_before_the_epoch(ran: Ran, tmp_path: Path) -> None:
+    found = export(ran.pipeline, tmp_path, ("--from", "1960-01-01T00:00:00Z", *ran.span[2:]))
+    assert found["records"] == json.loads((ran.ledger / "export.json").read_text())["records"]
+
+
 async def test_two_replays_have_one_digest_and_ask_no_engine(ran: Ran, tmp_path: Path) -> None:
     one, other = replay(ran, tmp_path), replay(ran, tmp_path)
     assert one["run_id"] != other["run_id"] and one["root_digest"] == other["root_digest"]

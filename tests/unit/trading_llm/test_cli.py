@@ -119,3 +119,14 @@ def test_a_setting_that_cannot_be_is_wrong_use(run: CliRunner) -> None:
     result = run.invoke(app, ["topics", "check"], env={"MIN_LLM_CONFIDENCE": "seven"})
     assert result.exit_code == 2
     assert "MIN_LLM_CONFIDENCE" in result.stderr
+
+
+def test_a_replay_of_what_was_asked_takes_every_context(run: CliRunner) -> None:
+    done = run.invoke(app, ["replay", "run", "--from", "1h", "--every", "3"])
+    assert done.exit_code == 2 and "--every: goes with --csv" in done.output
+
+
+def test_a_replay_names_what_is_wrong_with_the_catalogue(run: CliRunner, tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("name = ")
+    done = run.invoke(app, ["replay", "run", "--from", "1h"], env={"TRADING_LLM_CATALOGUE": str(tmp_path)})
+    assert done.exit_code == 2 and "broken.toml" in done.output
