@@ -165,7 +165,7 @@ def _full(raw: RawAnswer, asked: Asked, probs: Probs) -> Answer:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        said = json.loads(text, parse_constant=_not_finite, object_pairs_hook=_once)
+        said = _JSON.decode(text)
     except (ValueError, RecursionError):
         raise _Bad("raised", "the answer is not valid JSON") from None
     if not isinstance(said, dict):
@@ -181,6 +181,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) != len(pairs):
         raise _Bad("wrong_count", "the answer names a key twice")
     return dict(pairs)
+
+
+# Made once: `json.loads` would make another for every answer.
+_JSON: Final = json.JSONDecoder(parse_constant=_not_finite, object_pairs_hook=_once)
 
 
 def _action(label: object) -> Action:

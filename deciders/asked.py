@@ -32,7 +32,7 @@ from schemas.record import Record
 from schemas.result import Result
 from schemas.route import Attempt, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
-from schemas.tagged import tagged_output
+from schemas.tagged import Hop
 
 NO_HALTS_KNOWN = Halt(scope="control", why="topic control could not be read, so nobody knows whether trading is halted")
 
@@ -128,12 +128,12 @@ class Asked:
         attempt = Attempt(model=self.model, outcome=outcome, ms=max(0, now_ms - self.asked_at_ms))
         return replace(self, tag=self.tag.with_route(self.tag.route.tried(attempt)))
 
-    def handed_on(self, failure: FailedGeneration, fleet: Fleet, now_ms: int) -> Result:
+    def handed_on(self, failure: FailedGeneration, fleet: Fleet, now_ms: int) -> Hop | Result:
         """This model failed: the next of the chain is asked, with the trail; at its end there is no valid answer."""
         after = replace(self.tried(f"failed:{failure.why}", now_ms), failed=(*self.failed, failure)[-3:])
         following = next_model(after.tag, self.question, self.policy, fleet)
         if following is not None:
-            return Result(self.record, (tagged_output(self.record, self.question, following, after.tag, after.failed),))
+            return Hop(self.record, self.question, following, after.tag, after.failed)
         moment = Moment(now_ms, after.timings(now_ms))
         decision = bad_output(self.question, after.tag.route, moment, Generation(failed=after.failed))
         return after._decided(decision)

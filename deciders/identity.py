@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final, Literal
 
 from deciders.answer import SCHEMA_DIGEST, AnswerMode
@@ -36,13 +37,12 @@ class Identity:
 
     def parts(self, prompt: Prompt, mode: AnswerMode) -> GenerationParts:
         """The digests that the answer to this prompt is kept under."""
-        sampling = SAMPLING | {"max_tokens": self.answer_tokens_max if mode == "full" else 1}
         return GenerationParts(
             prompt=digest(prompt.text.encode()),
             tokenizer=self.tokenizer,
             weights=self.weights,
             adapter=self.adapter,
-            sampling=digest(canonical_json(sampling)),
+            sampling=_sampling_digest(self.answer_tokens_max if mode == "full" else 1),
             schema_=SCHEMA_DIGEST[mode],
         )
 
@@ -54,6 +54,12 @@ class Identity:
         return "past_cutoff" if as_of_ms >= end_ms else "in_window"
 
 
+@lru_cache
+def _sampling_digest(tokens_max: int) -> str:
+    return digest(canonical_json(SAMPLING | {"max_tokens": tokens_max}))
+
+
+@lru_cache(maxsize=16)  # a replay looks for an answer by it, and keeps the answer under it
 def generation_key(parts: GenerationParts) -> str:
     """The content key of a generation: a digest of its parts."""
     return digest(canonical_json(parts.model_dump(by_alias=True)))

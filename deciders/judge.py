@@ -23,7 +23,7 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.result import Result
 from schemas.route import Route
-from schemas.tagged import tag_for, tagged_output
+from schemas.tagged import Hop, tag_for, written
 
 Choose = Callable[[Question, Features, Policy, Fleet], Chosen | NoModel]
 HaltFor = Callable[[Question], Halt | None]
@@ -41,8 +41,13 @@ class World:
 
 def judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
     """The one result of this record. Remembers its name in `dedupe`."""
+    return written(routed(record, dedupe, world, now_ms))
+
+
+def routed(record: Record, dedupe: Names, world: World, now_ms: int) -> Hop | Result:
+    """The same, with its next hop not written yet: for who takes that one by himself."""
     try:
-        return _judge(record, dedupe, world, now_ms)
+        return _routed(record, dedupe, world, now_ms)
     except DeadLettered as refusal:
         letter = dead_letter_output(record, record.source, refusal.reason, refusal.detail, refusal.context_id)
         return Result(record, (letter,))
@@ -59,7 +64,7 @@ def remember(record: Record, dedupe: Names) -> None:
             _take_refused(record, refusal, dedupe)
 
 
-def _judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
+def _routed(record: Record, dedupe: Names, world: World, now_ms: int) -> Hop | Result:
     try:
         event = read_context(record)
         _take(_name_of(record, event), record, dedupe)
@@ -79,7 +84,7 @@ def _judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
     if isinstance(choice, NoModel):
         return _decided(record, no_model(question, choice, moment))
     tag = tag_for(question, choice.chosen, choice.route, now_ms)
-    return Result(record, (tagged_output(record, question, choice.model, tag),))
+    return Hop(record, question, choice.model, tag)
 
 
 def _name_of(record: Record, event: ContextEvent) -> Name:

@@ -21,7 +21,7 @@ from schemas.route import Attempt, Route, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import question_from_tag, source_of, tagged_output
+from schemas.tagged import Hop, question_from_tag, source_of, written
 
 # With less time than this no model can have answered (`deciders/health.py: FAIR_MS`): that nobody was there is said while it
 # can still be heard.
@@ -35,10 +35,15 @@ PolicyOf = Callable[[str | None], Policy | None]
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """A result, and what it came to: the model that is asked now, or `expired`, `no_model`, `undecidable`."""
+    """What it came to, and in a word: the model that is asked now, or `expired`, `no_model`, `undecidable`."""
 
-    result: Result
+    came: Hop | Result
     to: str
+
+    @property
+    def result(self) -> Result:
+        """As it is written."""
+        return written(self.came)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,7 @@ class Stranded:
 
     def _sent_to(self, model: str, tried: Tag, fleet: Fleet) -> Rescued:
         seen = self._seen(tried.route, (model,), fleet, f"{model} is asked")
-        output = tagged_output(self.record, self.question, model, tried.with_route(seen), self.failed)
-        return Rescued(Result(self.record, (output,)), model)
+        return Rescued(Hop(self.record, self.question, model, tried.with_route(seen), self.failed), model)
 
     def _seen(self, route: Route, others: tuple[str, ...], fleet: Fleet, then: str) -> Route:
         # With the candidates as they stand now: whether this is a probe is read from them.

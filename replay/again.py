@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from deciders.asked import Asked, Judgement, Put
 from deciders.fleet import Fleet, Standing
 from deciders.identity import Identity, generation_key
-from deciders.judge import Choose, World, judge
+from deciders.judge import Choose, World, routed
 from deciders.outcome import Moment, no_model
 from deciders.routing import NoModel
 from deciders.stranded import HOPELESS_MS, Rescued, Stranded
 from replay.answers import Answered, ByKey, Missing, Wanted, answer_for
 from replay.recorded import Recorded, RecordedNames
-from schemas.decision import Decision, FailedGeneration, failed_of
+from schemas.decision import Decision, FailedGeneration
 from schemas.policy import Policy
 from schemas.question import Question, decision_id
 from schemas.record import Record
 from schemas.refusal import Reason
 from schemas.result import Result
 from schemas.route import Attempt, Tag
-from schemas.size import ATTEMPTS_MAX
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import question_from_tag
-from schemas.topic import DEAD_LETTERS, model_topic
+from schemas.tagged import Hop
 
 FleetOf = Literal["recorded", "healthy"]
 OnMiss = Literal["stop", "abstain", "infer"]
-HOPS_MAX: Final = ATTEMPTS_MAX + 1
 _DOWN: Final = Standing(HealthState.DOWN)
 
 
@@ -90,8 +87,8 @@ def dead_again(record: Record, reason: str, ground: Ground) -> Again:
     if reason != Reason.UNDECIDABLE:
         policy = ground.policy or next(iter(ground.policies.values()))
         world = World(policy, Fleet(ground.running), ground.choose, lambda question: None)
-        result = judge(record, RecordedNames(reason), world, record.timestamp_ms)
-        if result.decision is not None or not _is_outcome(result):
+        came = routed(record, RecordedNames(reason), world, record.timestamp_ms)
+        if isinstance(came, Hop) or came.decision is not None:
             raise Miss(f"{record.source}: it was a dead letter ({reason}), and would be decided now")
     return Again(None)
 
@@ -110,7 +107,7 @@ def named_for(decision: Decision, run_id: str) -> Decision:
 
 @dataclass(slots=True)
 class _Way:
-    """The way of one context from the log to its decision."""
+    """The way of one context from the log to its decision; its hops are taken as they are, and not written and read again."""
 
     record: Record
     recorded: Recorded
@@ -120,39 +117,30 @@ class _Way:
     missed: bool = False
 
     def decided(self) -> Again:
-        result = self._routed()
-        for _ in range(HOPS_MAX):
-            if _is_outcome(result):
-                break
-            result = self._worked(result, self._sent_to(result))
-        decision = None if result.decision is None else self._as_recorded(result.decision)
+        came = self._routed()
+        while isinstance(came, Hop):  # nobody is asked twice, so it ends
+            came = self._worked(came)
+        decision = None if came.decision is None else self._as_recorded(came.decision)
         return Again(decision, self.missed)
 
-    def _routed(self) -> Result:
+    def _routed(self) -> Hop | Result:
         recorded, running = self.recorded, self.ground.running
         if self.ground.fleet == "healthy":
             fleet, choose = Fleet(running), self.ground.choose
         else:
             fleet, choose = recorded.fleet(running), recorded.choice(self.ground.choose)
         world = World(self.policy, fleet, choose, lambda question: recorded.halted_at_router)
-        return judge(self.record, RecordedNames(None), world, recorded.routed_at_ms(self.record.timestamp_ms))
+        return routed(self.record, RecordedNames(None), world, recorded.routed_at_ms(self.record.timestamp_ms))
 
-    def _sent_to(self, result: Result) -> str:
-        topic = result.outputs[0].topic
-        for name in self.ground.identities:
-            if model_topic(name) == topic:
-                return name
-        raise Miss(f"{self.record.source}: it would go to {topic}, and the catalogue has no such model")
-
-    def _worked(self, result: Result, model: str) -> Result:
-        """What comes of the record that was sent to this model's topic."""
-        output = result.outputs[0]
-        attempt = self.recorded.attempt(model)
-        came = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, self.record.timestamp_ms)
-        question, tag = question_from_tag(came)
+    def _worked(self, hop: Hop) -> Hop | Result:
+        """What comes of the question that was sent to this model."""
+        if hop.model not in self.ground.identities:
+            raise Miss(f"{self.record.source}: it would go to {hop.model}, and the catalogue has no such model")
+        attempt = self.recorded.attempt(hop.model)
         if attempt is not None and attempt.outcome == "rescued" and self.ground.fleet == "recorded":
-            return self._rescued(Stranded(came, model, question, tag, failed_of(came)))
-        asked = Asked(came, question, tag, self.policy, model, failed_of(came), self._asked_at_ms(question, model))
+            return self._rescued(Stranded(hop.record, hop.model, hop.question, hop.tag, hop.failed))
+        at_ms = self._asked_at_ms(hop.question, hop.model)
+        asked = Asked(hop.record, hop.question, hop.tag, self.policy, hop.model, hop.failed, at_ms)
         return self._ended(asked, attempt) or self._put(asked)
 
     def _ended(self, asked: Asked, attempt: Attempt | None) -> Result | None:
@@ -170,7 +158,7 @@ class _Way:
     def _asked_at_ms(self, question: Question, model: str) -> int:
         return self.recorded.asked_at_ms(question.received_at_ms, model)
 
-    def _put(self, asked: Asked) -> Result:
+    def _put(self, asked: Asked) -> Hop | Result:
         identity = self.ground.identities[asked.model]
         prompt, mode = asked.prompt(identity.template), self.policy.mode(asked.model, asked.tag.route.rule)
         parts = identity.parts(prompt, mode)
@@ -194,14 +182,14 @@ class _Way:
         known = self.ground.fleet == "recorded" and recorded.routed_as(tag.route) and recorded.attempt(model) is not None
         return recorded.follower(model, running) if known else Fleet(running)
 
-    def _rescued(self, stranded: Stranded) -> Result:
+    def _rescued(self, stranded: Stranded) -> Hop | Result:
         """It moves on, or ends, as the router that rescued it would have it, that saw this model down."""
         seen = Fleet(self._followers(stranded.model, stranded.tag).running, {stranded.model: _DOWN})
         late_ms = stranded.question.valid_until_ms - HOPELESS_MS
         for now_ms in (min(self._asked_at_ms(stranded.question, stranded.model), late_ms), late_ms):
             rescued = stranded.rescued(seen, lambda digest: self.policy, now_ms)
             if isinstance(rescued, Rescued):
-                return rescued.result
+                return rescued.came
         raise Miss(f"{self.record.source}: {stranded.model} was down, and nothing tells what came of it")
 
     def _missing(self, asked: Asked, missing: Missing) -> Result:
@@ -227,20 +215,15 @@ class _Way:
 
     def _as_recorded(self, decision: Decision) -> Decision:
         """The decision with the record's times, and its words about the fleet, where it came about in the same way."""
+        known: dict[str, Any] = {}
         if decision.generation is not None:
-            generation = decision.generation.model_copy(update={"recorded": True})
-            decision = decision.model_copy(update={"generation": generation})
-        own = self.recorded.decision
-        if self.ground.fleet != "recorded" or not self.recorded.went_as(decision):
-            return decision
-        told = {"reason", "candidates", "arm", "propensity", "attempts"}
-        route = decision.route.model_copy(update={name: getattr(own.route, name) for name in told})
-        return decision.model_copy(update={"route": route, "timings_ms": own.timings_ms, "decided_at": own.decided_at})
-
-
-def _is_outcome(result: Result) -> bool:
-    """Whether it is a decision or a dead letter, and no next hop."""
-    return result.decision is not None or result.outputs[0].topic == DEAD_LETTERS
+            known["generation"] = decision.generation.model_copy(update={"recorded": True})
+        if self.ground.fleet == "recorded" and self.recorded.went_as(decision):
+            own = self.recorded.decision
+            told = ("reason", "candidates", "arm", "propensity", "attempts")
+            route = decision.route.model_copy(update={name: getattr(own.route, name) for name in told})
+            known |= {"route": route, "timings_ms": own.timings_ms, "decided_at": own.decided_at}
+        return decision.model_copy(update=known)
 
 
 def _made(record: Record, decision: Decision) -> Result:

@@ -65,9 +65,9 @@ class LaneRescue:
             self._waiting[offset] = found
             return
         self._waiting.pop(offset, None)
-        self._unwritten[offset] = rescued.to
-        self._sent(rescued.result)
-        self._lane.finish(rescued.result)
+        self._unwritten[offset], result = rescued.to, rescued.result
+        self._sent(result)
+        self._lane.finish(result)
 
     def _count(self, results: Sequence[Result]) -> None:
         for result in results:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from schemas import headers as names
 from schemas.canonical import digest
 from schemas.context import read_event
@@ -10,6 +12,7 @@ from schemas.origin import run_id_of
 from schemas.question import Question, sender_key
 from schemas.record import Output, Record
 from schemas.refusal import DeadLettered, Reason
+from schemas.result import Result
 from schemas.route import Route, Tag
 from schemas.source import Source
 from schemas.topic import Side
@@ -28,19 +31,35 @@ def tag_for(question: Question, chosen: str, route: Route, routed_at_ms: int) ->
     )
 
 
-def tagged_output(record: Record, question: Question, model: str, tag: Tag, failed: tuple[FailedGeneration, ...] = ()) -> Output:
-    """The record of `contexts.<model>`; `record` is what is being handled, from the router's topic or a model's."""
-    side = Side.of(question.src.topic)
-    own = (
-        (names.SRC, str(question.src).encode()),
-        (names.CONTEXT_ID, question.context_id.encode()),
-        (names.ROUTE, tag.to_bytes()),
-        (names.CONTENT_TYPE, names.JSON_CONTENT),
-        (names.SCHEMA, names.CONTEXT_SCHEMA),
-    )
-    trail = ((names.FAILED, failed_header(failed)),) if failed else ()
-    headers = own + trail + names.passed_on(record.headers, side)
-    return Output(side.waiting(model), question.key, record.value, headers)
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A question on its way to a model; `record` is what is being handled, from the router's topic or a model's."""
+
+    record: Record
+    question: Question
+    model: str
+    tag: Tag
+    failed: tuple[FailedGeneration, ...] = ()
+
+    @property
+    def output(self) -> Output:
+        """The record of `contexts.<model>`."""
+        side = Side.of(self.question.src.topic)
+        own = (
+            (names.SRC, str(self.question.src).encode()),
+            (names.CONTEXT_ID, self.question.context_id.encode()),
+            (names.ROUTE, self.tag.to_bytes()),
+            (names.CONTENT_TYPE, names.JSON_CONTENT),
+            (names.SCHEMA, names.CONTEXT_SCHEMA),
+        )
+        trail = ((names.FAILED, failed_header(self.failed)),) if self.failed else ()
+        headers = own + trail + names.passed_on(self.record.headers, side)
+        return Output(side.waiting(self.model), self.question.key, self.record.value, headers)
+
+
+def written(came: Hop | Result) -> Result:
+    """What a record came to, as its transaction writes it."""
+    return Result(came.record, (came.output,)) if isinstance(came, Hop) else came
 
 
 def source_of(record: Record) -> Source:

@@ -34,7 +34,7 @@ from schemas.record import Output, Record
 from schemas.refusal import DeadLettered, Rejected
 from schemas.route import Attempt
 from schemas.source import Source
-from schemas.tagged import tag_for, tagged_output
+from schemas.tagged import Hop, tag_for
 
 GOLDEN = Path(__file__).parent / "golden"
 LOGGED_MS = 1_670_890_000_000
@@ -155,7 +155,7 @@ def hop() -> bytes:
     question, chosen = asked("context-founding.json"), choice(asked("context-founding.json"))
     assert isinstance(chosen, Chosen)
     tagged = tag_for(question, chosen.chosen, chosen.route, LOGGED_MS + 3)
-    return written(tagged_output(came("context-founding.json"), question, chosen.model, tagged))
+    return written(Hop(came("context-founding.json"), question, chosen.model, tagged).output)
 
 
 HOLD = replace(SAID, proposed=Proposed(action=Action.HOLD, size_pct=0.0))

@@ -18,7 +18,7 @@ from schemas.record import Record
 from schemas.route import Attempt, Route
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.tagged import Hop, question_from_tag, tag_for
 from tests.unit.samples import CATALOGUE, LOGGED_MS, body, policy, record
 
 pytestmark = pytest.mark.unit
@@ -40,7 +40,7 @@ def hop(attempts: tuple[Attempt, ...] = (), **fields: Any) -> Record:
     came = record(body(context_id="c1", ttl_ms=VALID_MS, **fields))
     question = resolve(read_context(came), came, POLICY)
     tag = tag_for(question, DEAD, Route(policy=POLICY.digest, reason="a rule", attempts=attempts), LOGGED_MS + 10)
-    output = tagged_output(came, question, DEAD, tag)
+    output = Hop(came, question, DEAD, tag).output
     return Record(Source("contexts.fingpt", 1, 99), output.key, output.value, output.headers, LOGGED_MS + 20)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from backbone.settings import REPOSITORY, Settings
 from deciders.dedupe import Dedupe
 from deciders.fleet import Fleet, Standing
-from deciders.judge import Choose, World, judge
+from deciders.judge import Choose, World, routed
 from deciders.stranded import HOPELESS_MS, Stranded
 from replay import export, shelf
 from replay.export import TOPICS, Export, Stretch
@@ -25,7 +25,7 @@ from schemas.policy import Policy
 from schemas.record import Headers, Output, Record
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import question_from_tag
+from schemas.tagged import Hop, question_from_tag, written
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 from workers.admission import Admission
 from workers.ask import Asker
@@ -128,11 +128,15 @@ class Live:
         fleet = Fleet(MODELS, self.standings, now_ms())
         world = World(self.policy, fleet, self.choose, lambda question: None)
         names = self.dedupe.setdefault(came.source.partition, Dedupe(1000))
-        return judge(came, names, world, now_ms()).outputs[0]
+        way = routed(came, names, world, now_ms())
+        output = written(way).outputs[0]
+        if isinstance(way, Hop):  # a replay takes it as it is, and a worker as it reads it
+            assert question_from_tag(_logged(output)) == (way.question, way.tag)
+        return output
 
     async def _worked(self, output: Output) -> Output:
         model = output.topic.removeprefix(f"{CONTEXTS}.")
-        tagged = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, now_ms())
+        tagged = _logged(output)
         if model != self.down:
             result = await self.askers[model].decide(tagged)
             if self.committed is not None and result.again is not None:
@@ -161,6 +165,10 @@ class Live:
         shelf.written(folder / export.FILE, whole.to_bytes())
         shelf.written(folder / "policies" / f"{self.policy.digest}.toml", self.policy.text.encode())
         return folder
+
+
+def _logged(output: Output) -> Record:
+    return Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, now_ms())
 
 
 def _put(folder: Path, records: Sequence[Record], file_records: int) -> None:

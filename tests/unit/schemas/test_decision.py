@@ -40,7 +40,7 @@ from schemas.size import (
 )
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import tag_for, tagged_output
+from schemas.tagged import Hop, tag_for
 from tests.unit.samples import FOUNDING, LOGGED_MS, question, record
 
 pytestmark = pytest.mark.unit
@@ -177,7 +177,7 @@ def test_the_largest_decision_fits_a_record() -> None:
 
 def test_the_largest_tag_fits_a_record() -> None:
     asked = question(context_id="\x01" * 128)
-    output = tagged_output(largest_record(), asked, "qwen", tag_for(asked, "m" * 64, largest_route(), LOGGED_MS), FAILED)
+    output = Hop(largest_record(), asked, "qwen", tag_for(asked, "m" * 64, largest_route(), LOGGED_MS), FAILED).output
     assert headers_bytes(output.headers) <= HEADERS_BYTES_MAX
     assert len(failed_header(FAILED * 4)) < HEADERS_BYTES_MAX / 2
 

@@ -21,7 +21,7 @@ from schemas.refusal import DeadLettered, Rejected
 from schemas.route import Route
 from schemas.size import HEADERS_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, headers_bytes
 from schemas.source import Source
-from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.tagged import Hop, question_from_tag, tag_for
 from tests.unit.samples import FOUNDING, LOGGED_MS, body, policy, record
 
 pytestmark = pytest.mark.unit
@@ -61,7 +61,7 @@ def outcome(came: Record) -> Output:
     except Rejected as refusal:
         return decision_output(came, came.source, rejected(came, refusal, POLICY, LOGGED_MS))
     tag = tag_for(question, "qwen", Route(policy=POLICY.digest), LOGGED_MS + 7)
-    output = tagged_output(came, question, "qwen", tag)
+    output = Hop(came, question, "qwen", tag).output
     arrived = Record(Source(output.topic, 0, 0), output.key, output.value, output.headers, LOGGED_MS + 9)
     assert question_from_tag(arrived) == (question, tag)
     return output

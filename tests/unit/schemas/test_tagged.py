@@ -14,7 +14,7 @@ from schemas.route import Attempt, Candidate, Route, Tag
 from schemas.size import ATTEMPTS_MAX
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.tagged import Hop, question_from_tag, tag_for
 from tests.unit.samples import FOUNDING, LOGGED_MS, body, policy, record, replayed
 
 pytestmark = pytest.mark.unit
@@ -35,7 +35,7 @@ def arrived(output: Output) -> Record:
 
 def sent(came: Record) -> Output:
     question = resolve(read_context(came), came, policy())
-    return tagged_output(came, question, "qwen", tag_for(question, "qwen", ROUTE, LOGGED_MS + 3))
+    return Hop(came, question, "qwen", tag_for(question, "qwen", ROUTE, LOGGED_MS + 3)).output
 
 
 def test_a_context_goes_on_unchanged_with_its_tag_beside_it() -> None:
@@ -88,7 +88,7 @@ def test_a_context_handed_on_keeps_its_question_and_adds_its_trail() -> None:
     question, tag = question_from_tag(first)
     failure = FailedGeneration(model="qwen", why="cut_off", text='{"action":')
     gone_on = tag.with_route(tag.route.tried(Attempt(model="qwen", outcome="failed:cut_off", ms=12.5)))
-    second = arrived(tagged_output(first, question, "deepseek", gone_on, (failure,)))
+    second = arrived(Hop(first, question, "deepseek", gone_on, (failure,)).output)
     again, tag_again = question_from_tag(second)
     assert again == question
     assert tag_again.route.attempts == (Attempt(model="qwen", outcome="failed:cut_off", ms=12.5),)

@@ -15,7 +15,7 @@ from schemas.record import Headers, Output, Record
 from schemas.refusal import Reason, Rejected
 from schemas.route import Attempt, Route
 from schemas.source import Source
-from schemas.tagged import tag_for, tagged_output
+from schemas.tagged import Hop, tag_for
 from tests.unit.samples import LOGGED_MS, POLICY_TEXT, body, policy
 from trading_llm.standing import Offsets
 from trading_llm.verdict import Logs
@@ -41,7 +41,7 @@ def hop(cause: Record, offset: int, *attempts: Attempt) -> Record:
     question = resolve(read_context(cause), cause, POLICY)
     route = Route(rule="default", policy=POLICY.digest, attempts=attempts)
     model = "qwen" if attempts else "phi3"
-    return written(tagged_output(cause, question, model, tag_for(question, "phi3", route, LOGGED_MS + 1)), offset)
+    return written(Hop(cause, question, model, tag_for(question, "phi3", route, LOGGED_MS + 1)).output, offset)
 
 
 def decided(cause: Record, *attempts: Attempt, **fields: object) -> Decision:

@@ -22,7 +22,7 @@ from schemas.record import Record
 from schemas.result import Result
 from schemas.route import Route
 from schemas.source import Source
-from schemas.tagged import question_from_tag, tag_for, tagged_output
+from schemas.tagged import Hop, question_from_tag, tag_for
 from schemas.topic import is_replay
 from tests.unit.samples import body, policy, record
 from tests.unit.samples import replayed as from_long_ago
@@ -65,7 +65,7 @@ def tagged(chosen: str = "phi3", **fields: Any) -> Record:
     came = replace(record(body(context_id="c1", **fields)), timestamp_ms=now_ms)
     question = resolve(read_context(came), came, POLICY)
     tag = tag_for(question, chosen, Route(rule="sentiment", policy=POLICY.digest), now_ms)
-    output = tagged_output(came, question, "phi3", tag)
+    output = Hop(came, question, "phi3", tag).output
     return Record(Source(output.topic, 1, 5), output.key, output.value, output.headers, now_ms)
 
 
@@ -75,7 +75,7 @@ def replayed(run_id: str = "run-1") -> Record:
     question = resolve(read_context(came), came, POLICY)
     now_ms = int(time.time() * 1000)
     tag = tag_for(question, "phi3", Route(rule="sentiment", policy=POLICY.digest), now_ms)
-    output = tagged_output(came, question, "phi3", tag)
+    output = Hop(came, question, "phi3", tag).output
     return Record(Source(output.topic, 1, 5), output.key, output.value, output.headers, now_ms)
 
 
