@@ -132,7 +132,7 @@ class Asker:
         return raw
 
     def _judged(self, asked: Asked, ask: Ask, raw: RawAnswer | NoAnswer | None) -> Result:
-        if raw is None:  # it was waited for by a clock that the wall clock may fall behind: nothing expires before its time
+        if raw is None:  # a timer of uvloop ends up to a millisecond early, and nothing expires before its time
             return asked.tried("failed:hung", now_ms()).expired(max(now_ms(), asked.question.valid_until_ms))
         put = Put(ask.prompt, ask.mode, self.engine.parts(ask), self.engine.used(asked.question.as_of_ms))
         heard = asked.heard(put, raw)

@@ -140,7 +140,7 @@ async def test_a_question_whose_time_runs_out_while_it_is_asked_is_expired() -> 
     assert [each.outcome for each in made.route.attempts] == ["failed:hung"]
 
 
-async def test_nothing_expires_before_its_time_where_the_wall_clock_falls_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_expires_before_its_time_where_a_timer_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
     stands_still_ms = time.time_ns() // 1_000_000
     monkeypatch.setattr("workers.ask.now_ms", lambda: stands_still_ms)
     made = decision(await asker('{"faults": {"hang": ""}}').decide(tagged(ttl_ms=80)))
