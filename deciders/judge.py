@@ -23,7 +23,7 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.result import Result
 from schemas.route import Route
-from schemas.tagged import Hop, tag_for, written
+from schemas.tagged import Hop, as_written, tag_for
 
 Choose = Callable[[Question, Features, Policy, Fleet], Chosen | NoModel]
 HaltFor = Callable[[Question], Halt | None]
@@ -41,7 +41,7 @@ class World:
 
 def judge(record: Record, dedupe: Names, world: World, now_ms: int) -> Result:
     """The one result of this record. Remembers its name in `dedupe`."""
-    return written(routed(record, dedupe, world, now_ms))
+    return as_written(routed(record, dedupe, world, now_ms))
 
 
 def routed(record: Record, dedupe: Names, world: World, now_ms: int) -> Hop | Result:

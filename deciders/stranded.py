@@ -21,7 +21,7 @@ from schemas.route import Attempt, Route, Tag
 from schemas.size import RATIONALE_CHARACTERS_MAX, clip
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import Hop, question_from_tag, source_of, written
+from schemas.tagged import Hop, as_written, question_from_tag, source_of
 
 # With less time than this no model can have answered (`deciders/health.py: FAIR_MS`): that nobody was there is said while it
 # can still be heard.
@@ -43,7 +43,7 @@ class Rescued:
     @property
     def result(self) -> Result:
         """As it is written."""
-        return written(self.came)
+        return as_written(self.came)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Hop:
         return Output(side.waiting(self.model), self.question.key, self.record.value, headers)
 
 
-def written(came: Hop | Result) -> Result:
+def as_written(came: Hop | Result) -> Result:
     """What a record came to, as its transaction writes it."""
     return Result(came.record, (came.output,)) if isinstance(came, Hop) else came
 

@@ -25,7 +25,7 @@ from schemas.record import Record
 from schemas.refusal import DeadLettered, Reason, Rejected
 from schemas.result import Result
 from schemas.source import Source
-from schemas.tagged import question_from_tag, source_of, written
+from schemas.tagged import as_written, question_from_tag, source_of
 from schemas.topic import is_replay
 from workers.admission import Admission
 from workers.catalogue import Served
@@ -137,7 +137,7 @@ class Asker:
         put = Put(ask.prompt, ask.mode, self.engine.parts(ask), self.engine.used(asked.question.as_of_ms))
         heard = asked.heard(put, raw)
         if isinstance(heard, FailedGeneration):
-            return written(asked.handed_on(heard, self.fleet, now_ms()))
+            return as_written(asked.handed_on(heard, self.fleet, now_ms()))
         return self._publishable(asked, heard)
 
     def _publishable(self, asked: Asked, generated: Generated) -> Result:

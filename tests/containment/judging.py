@@ -17,7 +17,7 @@ from schemas.question import Question
 from schemas.record import Record
 from schemas.route import Route
 from schemas.size import VALUE_BYTES_MAX
-from schemas.tagged import tag_for, written
+from schemas.tagged import as_written, tag_for
 
 PROMPT = Prompt("", "")
 PARTS = GenerationParts(prompt="0", tokenizer="0", weights="0", sampling="0", schema_="0")
@@ -32,7 +32,7 @@ def decision_of(question: Question, policy: Policy, raw: RawAnswer, mode: Answer
     asked = _asked(question, policy, model)
     heard = asked.heard(Put(PROMPT, mode, PARTS, USED), raw)
     if isinstance(heard, FailedGeneration):
-        result = written(asked.handed_on(heard, NOBODY, now_ms))
+        result = as_written(asked.handed_on(heard, NOBODY, now_ms))
         assert result.decision is not None
         return result.decision
     return Judgement(asked, heard, THRESHOLD, now_ms).decision(None, now_ms)

@@ -25,7 +25,7 @@ from schemas.policy import Policy
 from schemas.record import Headers, Output, Record
 from schemas.source import Source
 from schemas.status import HealthState
-from schemas.tagged import Hop, question_from_tag, written
+from schemas.tagged import Hop, as_written, question_from_tag
 from schemas.topic import CONTEXTS, DEAD_LETTERS, DECISIONS
 from workers.admission import Admission
 from workers.ask import Asker
@@ -129,7 +129,7 @@ class Live:
         world = World(self.policy, fleet, self.choose, lambda question: None)
         names = self.dedupe.setdefault(came.source.partition, Dedupe(1000))
         way = routed(came, names, world, now_ms())
-        output = written(way).outputs[0]
+        output = as_written(way).outputs[0]
         if isinstance(way, Hop):  # a replay takes it as it is, and a worker as it reads it
             assert question_from_tag(_logged(output)) == (way.question, way.tag)
         return output
