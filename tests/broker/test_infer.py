@@ -166,9 +166,3 @@ async def test_candles_are_asked_about_and_masked_where_that_is_wanted(ran: Ran,
         await watch.read()
         sent = {Decision.from_bytes(each.value).symbol for each in watch.of(Side.REPLAYS.decisions)}
     assert sent == {"BTCUSDT", pseudonym("BTCUSDT")}
-
-
-async def test_what_the_running_processes_decide_is_refused_as_an_option(ran: Ran, tmp_path: Path) -> None:
-    for option in (("--models", "phi3"), ("--fleet", "healthy"), ("--on-miss", "abstain"), ("--processes", "2")):
-        done = tried(ran, tmp_path / "runs", "--engine", "infer", *option)
-        assert done.returncode == 2 and f"{option[0]}: goes with --engine recorded" in done.stderr, done.stderr

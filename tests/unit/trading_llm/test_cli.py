@@ -130,3 +130,13 @@ def test_a_replay_names_what_is_wrong_with_the_catalogue(run: CliRunner, tmp_pat
     (tmp_path / "broken.toml").write_text("name = ")
     done = run.invoke(app, ["replay", "run", "--from", "1h"], env={"TRADING_LLM_CATALOGUE": str(tmp_path)})
     assert done.exit_code == 2 and "broken.toml" in done.output
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--models", "phi3"), ("--fleet", "healthy"), ("--on-miss", "abstain"), ("--processes", "2")],
+    ids=lambda each: each[0],
+)
+def test_what_the_running_processes_decide_is_no_option_of_asking_them(run: CliRunner, option: tuple[str, str]) -> None:
+    done = run.invoke(app, ["replay", "run", "--engine", "infer", *option])
+    assert done.exit_code == 2 and f"{option[0]}: goes with --engine recorded" in done.output
